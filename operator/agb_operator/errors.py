@@ -1,0 +1,137 @@
+"""What can go wrong with a session, as one tree; every adapter translates its failures into it.
+
+A caller needs two answers from an error: *may the same call simply be tried later?* (`TransientError`)
+or *must something change first?* (`TerminalError`); and *which reason do people read?* (`reason`).
+
+    AgbError
+    ├── TransientError            try again with back-off
+    │   ├── ApiUnavailable        network failure, 5xx, an answer that is no answer
+    │   ├── Throttled             429; the whole key waits `retry_after` seconds
+    │   └── IllegalState          the call does not fit the session's state: look again, then decide
+    └── TerminalError             report and rest; looked at again slowly
+        ├── SessionNotFound       only on the API's own code
+        ├── CredentialsRejected   the API refuses the key (401, or 403 with its own code)
+        ├── CredentialsMissing    no key could be had: no Secret, no entry in it, or not allowed
+        ├── NotSupported          pause and resume are not offered to this account
+        ├── QuotaExceeded         the account's session limit; frees itself, so it is retried in minutes
+        └── RequestRefused        the API refuses the request as such, e.g. an unknown image
+
+Two flags qualify them: `outcome_unknown` (the API may have carried the call out: look before acting again)
+and `RequestRefused.about_image`. Texts of the API are shown to people and never decide anything.
+"""
+
+from typing import ClassVar
+
+
+class AgbError(Exception):
+    """Any failure on the way to AGB or to the key for it.
+
+    Args:
+        message: one sentence for people; it never holds a key.
+        code: the API's own code, "" when it gave none.
+        http_status: of the answer, None when there was none.
+        request_id: the API's name for the call, "" when unknown.
+        outcome_unknown: whether the call may have taken effect although it failed.
+    """
+
+    reason: ClassVar[str] = "ApiUnavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        http_status: int | None = None,
+        request_id: str = "",
+        outcome_unknown: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.http_status = http_status
+        self.request_id = request_id
+        self.outcome_unknown = outcome_unknown
+
+
+class TransientError(AgbError):
+    """May pass by itself: the same call is tried again with back-off."""
+
+
+class ApiUnavailable(TransientError):
+    """No usable answer: connect, TLS, timeout, reset, 5xx, or a body that is not the API's."""
+
+
+class Throttled(TransientError):
+    """The API asked for fewer calls (HTTP 429); `retry_after` is in seconds, None when it named no time."""
+
+    reason = "Throttled"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        http_status: int | None = None,
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, http_status=http_status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class IllegalState(TransientError):
+    """The session is not in a state that allows the call, so what we knew of it is out of date."""
+
+    reason = "UnexpectedState"
+
+
+class TerminalError(AgbError):
+    """Stays until somebody changes something; the operator looks again slowly."""
+
+
+class SessionNotFound(TerminalError):
+    """The API says, by its own code, that this key sees no such session."""
+
+    reason = "SessionNotFound"
+
+
+class CredentialsRejected(TerminalError):
+    """The API refuses the key."""
+
+    reason = "CredentialsInvalid"
+
+
+class CredentialsMissing(TerminalError):
+    """There is no key to call the API with."""
+
+    reason = "CredentialsMissing"
+
+
+class NotSupported(TerminalError):
+    """The API does not offer this action to this account."""
+
+    reason = "NotSupported"
+
+
+class QuotaExceeded(TerminalError):
+    """The account's limit on sessions is reached; paused sessions count towards it."""
+
+    reason = "QuotaExceeded"
+
+
+class RequestRefused(TerminalError):
+    """The API refuses the request itself; `about_image` says that the image is what it refuses."""
+
+    reason = "CreateFailed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        http_status: int | None = None,
+        request_id: str = "",
+        about_image: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, http_status=http_status, request_id=request_id)
+        self.about_image = about_image
