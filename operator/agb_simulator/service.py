@@ -1,0 +1,277 @@
+"""The API as its callers meet it: authentication, rate limit, routing, faults, answer, request log.
+
+Owns the way of one request from its bytes to its reply, and the parts it passes through. `endpoints.py`
+knows what each call does, `hooks.py` is the door for tests beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, assert_never
+
+from agb_simulator.clock import Clock
+from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
+from agb_simulator.faults import (
+    Answering,
+    BusinessError,
+    Delay,
+    Faults,
+    HttpError,
+    Ignored,
+    Interference,
+    LostAnswer,
+    RawAnswer,
+    Shape,
+    Target,
+)
+from agb_simulator.requestlog import Entry, RequestLog
+from agb_simulator.sessions import LEGAL_FROM, RELEASED
+from agb_simulator.settings import Settings
+from agb_simulator.throttle import Throttle
+from agb_simulator.wire import ApiError, Reply, Request, envelope, invalid_parameter, json_reply
+from agb_simulator.world import World
+
+CODES = {
+    401: "InvalidApiKey",
+    403: "AccessDenied",
+    429: "Throttling.User",
+    500: "InternalError",
+    502: "BadGateway",
+    503: "ServiceUnavailable",
+    504: "ServiceUnavailable",
+}
+"""The code an injected HTTP error carries when the fault names none."""
+
+READS = frozenset({"getSession", "getSessionInfo", "GetLabel"})
+"""Calls that do not count for the idle timeout unless the settings say so."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Draft:
+    """What the log will say about the request at hand, as far as it is known."""
+
+    endpoint: str
+    request_id: str
+    key: str | None = None
+    session_id: str | None = None
+    labels: str | None = None
+    state_before: str | None = None
+    applied: bool = False
+    illegal: bool = False
+    not_found: bool = False
+    code: str | None = None
+
+
+class Service:
+    """The simulated service. `clock` and `wall_clock` give seconds; `keys` empty means any key is accepted.
+
+    `seed` makes ids and probabilities repeatable. `sink` receives each log entry as it is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        settings: Settings,
+        keys: Sequence[str] = (),
+        seed: int | None = None,
+        sink: Callable[[Entry], None] | None = None,
+    ) -> None:
+        self._start_settings = replace(settings, accept_any_key=settings.accept_any_key and not keys)
+        self._start_keys = tuple(keys)
+        self._random = Random(seed)
+        self._wall_clock = wall_clock
+        self.clock = Clock(clock)
+        self.log = RequestLog(sink=sink)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the start: no sessions, no faults, no log, the settings and keys of the start."""
+        self.clock.thaw()
+        self.log.clear()
+        self.faults = Faults(random=self._random)
+        self.world = World(settings=self._start_settings, random=self._random)
+        for key in self._start_keys:
+            self.world.keys.add(key)
+        self._throttle = Throttle()
+        self._endpoints = Endpoints(world=self.world, faults=self.faults)
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request of the lifecycle API. Never raises for what a client sends."""
+        now = self.clock.now()
+        self.world.run(now)
+        path = "/" + request.path.lstrip("/")
+        method, endpoint = ROUTES.get(path, ("", path))
+        draft = _Draft(endpoint=endpoint, request_id=self._request_id())
+        try:
+            reply = self._admit(request, draft, method=method, now=now)
+        except ApiError as error:
+            reply = self._refusal(draft, error)
+        reply = replace(reply, delay=reply.delay + self.world.settings.latency)
+        self.log.add(
+            Entry(
+                seq=self.log.last + 1,
+                wall_time=self._wall_clock(),
+                time=now,
+                key=draft.key,
+                endpoint=draft.endpoint,
+                session_id=draft.session_id,
+                labels=draft.labels,
+                status=reply.status,
+                code=draft.code,
+                applied=draft.applied,
+                illegal=draft.illegal,
+                not_found=draft.not_found,
+                state_before=draft.state_before,
+                request_id=draft.request_id,
+                dropped=reply.drop,
+                delay=reply.delay,
+            )
+        )
+        return reply
+
+    def _admit(self, request: Request, draft: _Draft, *, method: str, now: float) -> Reply:
+        settings = self.world.settings
+        mark, account = self.world.keys.authenticate(
+            request.headers.get("authorization"), accept_any=settings.accept_any_key
+        )
+        draft.key = mark
+        body = _read_body(request.body)
+        fields: Any = request.query if draft.endpoint in QUERY_SESSION else body
+        session_id = fields.get("sessionId") if fields is not None and draft.endpoint != "createSession" else None
+        labels = request.query.get("labels", request.query.get("Labels")) or (body or {}).get("labels")
+        draft.labels = labels if isinstance(labels, str) else None
+        draft.session_id = session_id if isinstance(session_id, str) else None
+        session = self.world.find(draft.session_id, account)
+        self._judge(draft, None if session is None else session.status)
+        self._throttle.check(mark, now, settings)
+        if not method:
+            raise ApiError(404, "InvalidAction.NotFound", f"Path {draft.endpoint} is not found.")
+        if request.method != method:
+            raise ApiError(405, "InvalidMethod", f"{draft.endpoint} takes {method}.")
+        if body is None:
+            raise invalid_parameter("The body must be a JSON object.")
+        if session_id is not None and not isinstance(session_id, str):
+            raise invalid_parameter("sessionId must be a string.")
+        if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
+            self.world.touch(session, now)
+        call = Call(
+            target=Target(endpoint=draft.endpoint, key=mark, session_id=draft.session_id),
+            account=account,
+            session=session,
+            query=request.query,
+            body=body,
+            now=now,
+            may_pause=self.world.keys.may_pause(mark),
+        )
+        return self._respond(call, draft)
+
+    def _judge(self, draft: _Draft, status: str | None) -> None:
+        draft.state_before = status
+        draft.not_found = draft.session_id is not None and (status is None or status in RELEASED)
+        legal = LEGAL_FROM.get(draft.endpoint)
+        draft.illegal = legal is not None and bool(draft.session_id) and not draft.not_found and status != legal
+
+    def _respond(self, call: Call, draft: _Draft) -> Reply:
+        target = call.target
+        effect = self.faults.take_answer(target)
+        late = self.faults.take(target, Delay)
+        shape = self.faults.take(target, Shape)
+        interference = self.faults.take(target, Interference)
+        if interference is not None and interference.when == "before":
+            call = self._interfere(call, interference)
+        reply = self._struck(call, draft, effect, shape) if effect else self._perform(call, draft, shape)
+        if interference is not None and interference.when == "after":
+            self._interfere(call, interference)
+        return replace(reply, delay=late.seconds) if late is not None else reply
+
+    def _interfere(self, call: Call, interference: Interference) -> Call:
+        if call.session is None:
+            return call
+        self.world.act(call.session, interference.action, call.now)
+        return replace(call, session=None if call.session.gone else call.session)
+
+    def _perform(self, call: Call, draft: _Draft, shape: Shape | None) -> Reply:
+        try:
+            outcome = self._endpoints.carry_out(call)
+        except ApiError as error:
+            return self._refusal(draft, error, shape)
+        draft.applied = outcome.applied
+        draft.session_id = outcome.created or draft.session_id
+        return self._success(draft, outcome, shape)
+
+    def _struck(self, call: Call, draft: _Draft, effect: Answering, shape: Shape | None) -> Reply:
+        if isinstance(effect, Ignored):
+            return self._success(draft, Outcome(), shape)
+        reply = self._perform(call, draft, shape) if effect.applied else Reply(status=0, body=b"", headers={})
+        match effect:
+            case LostAnswer():
+                return replace(reply, drop=True)
+            case BusinessError(code=code, message=message):
+                return self._refusal(draft, ApiError(200, code, message), shape)
+            case RawAnswer(status=status, body=body, content_type=content_type):
+                draft.code = None
+                return Reply(status=status, body=body.encode(), headers={"content-type": content_type})
+            case HttpError(html=True, status=status, retry_after=retry_after):
+                draft.code = None
+                page = f"<html><body><h1>{status}</h1></body></html>"
+                headers = {"content-type": "text/html", **_retry_header(retry_after)}
+                return Reply(status=status, body=page.encode(), headers=headers)
+            case HttpError(status=status, code=code, message=message, retry_after=retry_after):
+                code = code or CODES.get(status, "SimulatedFault")
+                return self._refusal(draft, ApiError(status, code, message, retry_after=retry_after), shape)
+            case _:
+                assert_never(effect)
+
+    def _success(self, draft: _Draft, outcome: Outcome, shape: Shape | None) -> Reply:
+        draft.code = "ok"
+        body = envelope(request_id=draft.request_id, data=outcome.data, extra=outcome.extra)
+        return json_reply(200, _shaped(body, shape), headers={"x-request-id": draft.request_id})
+
+    def _refusal(self, draft: _Draft, error: ApiError, shape: Shape | None = None) -> Reply:
+        draft.code = error.code
+        body = envelope(request_id=draft.request_id, status=error.status, code=error.code, message=error.message)
+        headers = {"x-request-id": draft.request_id, **_retry_header(error.retry_after)}
+        return json_reply(error.status, _shaped(body | {"success": False}, shape), headers=headers)
+
+    def _request_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4)).upper()
+
+
+def _read_body(raw: bytes) -> dict[str, Any] | None:
+    if not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _retry_header(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"retry-after": str(math.ceil(seconds))}
+
+
+def _shaped(body: dict[str, Any], shape: Shape | None) -> Any:
+    if shape is None:
+        return body
+    if shape.null_data:
+        body = body | {"data": None}
+    left_out = {"code"} if shape.no_code else set()
+    if shape.no_request_id:
+        left_out.add("requestId")
+    body = {name: value for name, value in body.items() if name not in left_out}
+    shaped: Any = _pascal(body) if shape.pascal_case else body
+    return {"body": shaped} if shape.enveloped else shaped
+
+
+def _pascal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: _pascal(inner) for name, inner in value.items()}
+    return [_pascal(inner) for inner in value] if isinstance(value, list) else value
