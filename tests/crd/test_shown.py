@@ -1,0 +1,174 @@
+"""What people are shown of the resource: names, columns, explanations, and the page generated from it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from crd.api import agb_session
+from crd.kubectl import Kubectl
+from crd_reference import PAGE_FILE, Field, fields, load_crd, render, schema_of
+
+SCHEMA = schema_of(load_crd())
+FIELDS = tuple(fields(SCHEMA))
+OBJECTS = tuple(field.path for field in FIELDS if "properties" in field.schema or "items" in field.schema)
+EXPLAIN_WIDTH = 76
+"""kubectl explain breaks longer lines, and with them the columns of a list."""
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_every_field_is_described() -> None:
+    assert [field.path for field in FIELDS if not field.schema.get("description")] == []
+
+
+def test_lists_in_descriptions_fit_kubectl_explain() -> None:
+    rows = [row for field in FIELDS for row in field.schema["description"].split("\n") if row.startswith(" ")]
+
+    assert rows
+    assert [row for row in rows if len(row) > EXPLAIN_WIDTH] == []
+
+
+def test_descriptions_and_schema_agree_on_words_and_defaults() -> None:
+    for field in FIELDS:
+        text = field.schema["description"]
+        for word in field.schema.get("enum", ()):
+            if field.path.startswith("spec.") or field.path == "status.phase":
+                assert re.search(rf"^  {word} +\S", text, re.MULTILINE), (field.path, word)
+        if "default" in field.schema and field.path != "status":
+            assert f"Default {field.schema['default']}." in text, field.path
+
+
+def test_patterns_for_editors_and_rules_for_people_agree() -> None:
+    schemas = [field.schema for field in FIELDS]
+    schemas += [schema["additionalProperties"] for schema in schemas if "additionalProperties" in schema]
+    both = [schema for schema in schemas if "pattern" in schema and "x-kubernetes-validations" in schema]
+
+    assert both
+    for schema in both:
+        in_cel = schema["pattern"].replace("\\", "\\\\")
+        assert any(f"self.matches('{in_cel}')" in rule["rule"] for rule in schema["x-kubernetes-validations"])
+
+
+def test_nothing_unknown_is_kept() -> None:
+    def keys(value: Any) -> set[str]:
+        if isinstance(value, Mapping):
+            return set(value).union(*map(keys, value.values()))
+        return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+    assert "x-kubernetes-preserve-unknown-fields" not in keys(SCHEMA)
+
+
+def test_the_reference_page_is_the_crd_s() -> None:
+    assert PAGE_FILE.read_text(encoding="utf-8") == render(load_crd()), "run: make generate"
+
+
+def test_the_reference_page_has_a_place_for_every_field() -> None:
+    headings = re.findall(r"^### `(.+)`$", render(load_crd()), re.MULTILINE)
+
+    assert headings == [field.path for field in FIELDS if "." in field.path]
+
+
+def test_the_api_server_has_no_complaint_about_the_crd(kubectl: Kubectl) -> None:
+    crd = json.loads(kubectl("get", "crd", "agbsessions.agb.cloud", "-o", "json").out)
+
+    conditions = {condition["type"]: condition["status"] for condition in crd["status"]["conditions"]}
+    assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+@pytest.mark.parametrize("word", ["agbs", "agbsession", "agbsessions", "agbsessions.v1alpha1.agb.cloud", "agb"])
+def test_kubectl_knows_it_as(kubectl: Kubectl, word: str) -> None:
+    answer = kubectl("get", word)
+
+    assert answer.succeeded, answer.err
+
+
+@pytest.fixture(scope="module")
+def shown(kubectl: Kubectl) -> str:
+    """A namespace with a resource that nobody has looked at yet and one with a status."""
+    namespace = "shown"
+    assert kubectl("create", "namespace", namespace).succeeded
+    for name, spec in (("new", {"sessionId": "session-1"}), ("paused", {"imageId": "agb-code-space-1"})):
+        manifest = agb_session(spec, name=name)
+        manifest["metadata"]["namespace"] = namespace
+        assert kubectl.apply(manifest).succeeded
+    condition = {"lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1}
+    paused = {**condition, "type": "Paused", "status": "True", "reason": "Paused", "message": "Not this one."}
+    ready = {**condition, "type": "Ready", "status": "False", "reason": "Throttled", "message": "AGB asks to wait."}
+    status = {
+        "phase": "Paused",
+        "desiredState": "Paused",
+        "sessionId": "session-9f2c1e",
+        "conditions": [paused, ready],
+    }
+    patch = json.dumps({"status": status})
+    written = kubectl("patch", "agbs", "paused", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    assert written.succeeded, written.err
+    return namespace
+
+
+class TestGet:
+    """The table that `kubectl get agbs` prints."""
+
+    def test_has_five_columns(self, kubectl: Kubectl, shown: str) -> None:
+        header, new, paused = kubectl("get", "agbs", "-n", shown).out.splitlines()
+
+        assert header.split() == ["NAME", "STATE", "DESIRED", "READY", "SESSION", "AGE"]
+        assert len(new.split()) == 2, "a resource that nobody has looked at has a name and an age"
+        assert paused.split()[:-1] == ["paused", "Paused", "Paused", "False", "session-9f2c1e"]
+        assert re.fullmatch(r"\d+[smh]", paused.split()[-1])
+
+    def test_tells_why_when_asked_for_more(self, kubectl: Kubectl, shown: str) -> None:
+        header, new, paused = kubectl("get", "agbs", "-n", shown, "-o", "wide").out.splitlines()
+
+        assert header.split()[5:] == ["AGE", "IMAGE", "REASON", "MESSAGE"]
+        assert len(new.split()) == 2
+        assert re.split(r" {2,}", paused)[-3:] == ["agb-code-space-1", "Throttled", "AGB asks to wait."]
+
+
+class TestExplain:
+    """What `kubectl explain` teaches."""
+
+    @pytest.mark.parametrize("path", OBJECTS)
+    def test_a_level_explains_itself_and_its_fields(self, kubectl: Kubectl, path: str) -> None:
+        answer = kubectl("explain", f"agbsession.{path}")
+
+        assert answer.succeeded, answer.err
+        shown = one_line(answer.out)
+        level = [field for field in FIELDS if field.path == path or field.path.rpartition(".")[0] == path]
+        assert [field.path for field in level if one_line(field.schema["description"]) not in shown] == []
+
+    def test_the_list_of_all_fields_is_the_schema_s(self, kubectl: Kubectl) -> None:
+        answer = kubectl("explain", "agbsession.spec", "--recursive")
+
+        assert answer.succeeded, answer.err
+        listed = re.findall(r"^ +(\w+)\t<", answer.out, re.MULTILINE)
+        assert sorted(listed) == sorted(last_name(field) for field in FIELDS if field.path.startswith("spec."))
+
+    def test_a_newcomer_learns_from_the_spec_alone_how_to_pause_and_to_clean_up(self, kubectl: Kubectl) -> None:
+        shown = one_line(kubectl("explain", "agbsession.spec").out)
+
+        for lesson in (
+            "Set exactly one of imageId (create a session) and sessionId (adopt a session that exists)",
+            "{imageId: agb-code-space-1}; add {paused: true} and it is paused",
+            "Absent means false: running",
+            "release the session at AGB",
+            'set the annotation agb.cloud/abandon to "true"',
+            "such as 90s, 10m or 1h30m, from 1s to 24h",
+        ):
+            assert lesson in shown
+
+    @pytest.mark.parametrize("path", ["spec.paused", "spec.timeout", "spec.deletionPolicy", "status.phase"])
+    def test_a_single_field_explains_itself(self, kubectl: Kubectl, path: str) -> None:
+        answer = kubectl("explain", f"agbs.{path}")
+
+        [field] = [field for field in FIELDS if field.path == path]
+        assert one_line(field.schema["description"]) in one_line(answer.out)
+
+
+def last_name(field: Field) -> str:
+    return field.path.rpartition(".")[2]
