@@ -29,7 +29,8 @@ _CRD_HEAD = """\
 _CRD_METADATA = """\
 metadata:
   {{- $keep := ternary (dict "helm.sh/resource-policy" "keep") (dict) .Values.crds.keep }}
-  {{- include "agb-operator.metadata" (dict "root" $ "name" "agbsessions.agb.cloud" "namespaced" false "annotations" $keep) | nindent 2 }}
+  {{- $metadata := dict "root" $ "name" "agbsessions.agb.cloud" "namespaced" false "annotations" $keep }}
+  {{- include "agb-operator.metadata" $metadata | nindent 2 }}
 """
 
 
@@ -57,7 +58,10 @@ def values(text: str) -> Iterator[Value]:
     Raises:
         ValueError: a value has no comment, neither of its own nor one of its parents.
     """
-    yield from _values(yaml.compose(text, Loader=yaml.SafeLoader), text.splitlines(), ())
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError("values.yaml does not hold a mapping")
+    yield from _values(root, text.splitlines(), ())
 
 
 def _values(node: yaml.MappingNode, lines: list[str], parents: tuple[str, ...]) -> Iterator[Value]:
