@@ -14,7 +14,7 @@ left behind.
 """
 
 from .audit import AuditEvent, AuditLog
-from .binaries import Binaries, find_binaries
+from .binaries import Binaries, Finder, find_binaries, find_helm, find_kubectl
 from .cluster import ADMIN, ControlPlane
 from .credentials import User
 from .errors import BadDownload, ControlPlaneError, NotAvailable, StartFailed, Unreachable
@@ -27,9 +27,12 @@ __all__ = [
     "Binaries",
     "ControlPlane",
     "ControlPlaneError",
+    "Finder",
     "NotAvailable",
     "StartFailed",
     "Unreachable",
     "User",
     "find_binaries",
+    "find_helm",
+    "find_kubectl",
 ]

@@ -82,9 +82,7 @@ class ControlPlane:
             write_token_file(self.folder / "tokens.csv", [self._admin, self._manager, *self._users])
             write_private(self.folder / "audit-policy.json", json.dumps(POLICY))
             self._first_start("etcd", lambda port: self._etcd_command(binaries, port), self._etcd_is_ready)
-            self._first_start(
-                "kube-apiserver", lambda port: self._apiserver_command(binaries, port), self.is_ready
-            )
+            self._first_start("kube-apiserver", lambda port: self._apiserver_command(binaries, port), self.is_ready)
             self.kubeconfig_for_user(self._admin, self.kubeconfig)
             if self._with_controller_manager:
                 self._first_start(
@@ -197,14 +195,10 @@ class ControlPlane:
         log.skip()
         return log
 
-    def kubeconfig_for_token(
-        self, token: str, path: Path, *, user: str = "token", namespace: str = "default"
-    ) -> Path:
+    def kubeconfig_for_token(self, token: str, path: Path, *, user: str = "token", namespace: str = "default") -> Path:
         """Write a kubeconfig for a bearer token, such as one of `kubectl create token SERVICEACCOUNT`."""
         ca = self.certificate_authority.read_bytes()
-        return write_kubeconfig(
-            path, server=self.server_url, ca=ca, user=user, token=token, namespace=namespace
-        )
+        return write_kubeconfig(path, server=self.server_url, ca=ca, user=user, token=token, namespace=namespace)
 
     def kubeconfig_for_user(self, user: User, path: Path, *, namespace: str = "default") -> Path:
         """Write a kubeconfig for one of the `users`."""
@@ -245,9 +239,7 @@ class ControlPlane:
         return [*flags, *self._apiserver_flags]
 
     def _manager_command(self, binaries: Binaries) -> list[str]:
-        kubeconfig = self.kubeconfig_for_user(
-            self._manager, self.folder / "kube-controller-manager.kubeconfig"
-        )
+        kubeconfig = self.kubeconfig_for_user(self._manager, self.folder / "kube-controller-manager.kubeconfig")
         return commands.kube_controller_manager(binaries, folder=self.folder, kubeconfig=kubeconfig)
 
     def _manager_is_ready(self) -> bool:

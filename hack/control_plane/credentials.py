@@ -54,15 +54,11 @@ def write_token_file(path: Path, users: list[User]) -> Path:
     """Write the API server's static token file: token, name, uid, groups."""
     partial = write_private(path, "")
     with partial.open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [user.token, user.name, user.name, ",".join(user.groups)] for user in users
-        )
+        csv.writer(file).writerows([user.token, user.name, user.name, ",".join(user.groups)] for user in users)
     return path
 
 
-def write_kubeconfig(
-    path: Path, *, server: str, ca: bytes, user: str, token: str, namespace: str = "default"
-) -> Path:
+def write_kubeconfig(path: Path, *, server: str, ca: bytes, user: str, token: str, namespace: str = "default") -> Path:
     """Write a kubeconfig with the certificate authority inside; in JSON, which is YAML to every client."""
     config = {
         "apiVersion": "v1",

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .errors import StartFailed
@@ -24,14 +24,24 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 
 class Component:
-    """One program of the control plane: etcd, kube-apiserver or kube-controller-manager."""
+    """One program: etcd, kube-apiserver, kube-controller-manager, or one that makes these."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], *, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         """Standard output and error of the program, over all its starts."""
         self.pid = 0
         """Process id of the program itself while it runs."""
+        self._folder = folder
+        self._environment = environment
         self._command = [str(part) for part in command]
         self._guard: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -52,6 +62,8 @@ class Component:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                cwd=self._folder,
+                env=self._environment,
             )
         assert self._guard.stdout is not None
         line = self._guard.stdout.readline()
@@ -65,6 +77,11 @@ class Component:
     def running(self) -> bool:
         """Whether the program runs."""
         return self._guard is not None and self._guard.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the program ended; None while it runs, and after `stop` and `kill`."""
+        return self._guard.poll() if self._guard is not None else None
 
     def kill(self) -> None:
         """End the program with SIGKILL, as a crash would; returns when it is gone."""
@@ -93,7 +110,7 @@ class Component:
     def failure(self, what: str) -> str:
         """Say what went wrong, with the end of the log of the last start."""
         tail = "\n".join(f"  | {line}" for line in self.log_of_last_start().splitlines()[-25:])
-        return f"{self.name} {what}; the end of its log ({self.log}):\n{tail}"
+        return f"{self.name} {what}; the end of its log:\n{tail}"
 
     def log_of_last_start(self) -> str:
         """Return what the program wrote since it was last started."""
