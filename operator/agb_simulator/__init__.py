@@ -1,7 +1,7 @@
 """A simulator of the AGB session lifecycle API, as a program and as a library.
 
 `Api` is the whole of it without I/O, `Server` puts it on a port, `SimulatorControl` is the client for its
-test hooks, `Settings` and the effects of `agb_simulator.faults` say how it behaves. It shares no code
+test hooks, `Settings` and the effects of `agb_simulator.effects` say how it behaves. It shares no code
 with the operator: what both know about AGB is written down twice, so that one can check the other.
 """
 

@@ -10,12 +10,13 @@ import http.client
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic.alias_generators import to_camel
 
 from agb_simulator.api import Api
-from agb_simulator.faults import FAULT_RULE, Effect, FaultRule
+from agb_simulator.effects import Effect
+from agb_simulator.faults import FAULT_RULE, FaultRule
 from agb_simulator.requestlog import ENTRIES, Entry
 from agb_simulator.wire import JSON_TYPE, Request
 
@@ -189,20 +190,20 @@ class SimulatorControl:
 
     def session(self, session_id: str) -> dict[str, Any]:
         """One session: sessionId, account, status, imageId, labels, createdAt, live."""
-        session: dict[str, Any] = self.hook("GET", f"sessions/{session_id}")
+        session: dict[str, Any] = self.hook("GET", f"sessions/{quote(session_id, safe='')}")
         return session
 
     def act(self, session_id: str, action: str) -> None:
         """Do `pause`, `resume`, `release` or `vanish` to a session from outside."""
-        self.hook("PATCH", f"sessions/{session_id}", {"action": action})
+        self.hook("PATCH", f"sessions/{quote(session_id, safe='')}", {"action": action})
 
     def set_status(self, session_id: str, status: str) -> None:
         """Put a session into a status at once; any word will do."""
-        self.hook("PATCH", f"sessions/{session_id}", {"status": status})
+        self.hook("PATCH", f"sessions/{quote(session_id, safe='')}", {"status": status})
 
     def set_labels(self, session_id: str, labels: Mapping[str, Any]) -> None:
         """Replace a session's labels from outside."""
-        self.hook("PATCH", f"sessions/{session_id}", {"labels": dict(labels)})
+        self.hook("PATCH", f"sessions/{quote(session_id, safe='')}", {"labels": dict(labels)})
 
     def add_key(self, key: str, *, shares_with: str | None = None) -> None:
         """Accept a key (again), on its own account or on that of another key."""

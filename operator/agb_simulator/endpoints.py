@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from agb_simulator.accounts import Account
-from agb_simulator.faults import (
+from agb_simulator.effects import (
     BareCreate,
     CreateFailed,
     FallBack,
-    Faults,
     InvalidToken,
     NeverEnds,
     ShortPage,
     StaleRead,
     StatusValue,
-    Target,
     TransitionTime,
 )
+from agb_simulator.faults import Faults, Target
 from agb_simulator.paging import cut_page, page_size
 from agb_simulator.sessions import RELEASED, Session, Stale, Status
 from agb_simulator.wire import ApiError, illegal_state, invalid_parameter, missing_parameter, not_found
@@ -246,7 +245,7 @@ def parse_labels(text: Any) -> dict[str, Any]:
         return {}
     try:
         labels = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         labels = None
     if not isinstance(labels, dict):
         raise invalid_parameter("labels must be a string that holds a JSON object.")

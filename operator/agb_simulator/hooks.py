@@ -6,83 +6,32 @@ Owns the hooks' paths, bodies and answers. Every answer is JSON; a wrong request
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing import Any
+from urllib.parse import unquote
 
 from agb_simulator.endpoints import ROUTES
 from agb_simulator.faults import FAULT_RULE
+from agb_simulator.hook_bodies import (
+    CLOCK,
+    KEY,
+    SESSION,
+    SESSIONS,
+    SETTINGS,
+    HookError,
+    SessionBody,
+    checked,
+    json_object,
+    read,
+)
 from agb_simulator.requestlog import ENTRIES
 from agb_simulator.service import Service
 from agb_simulator.sessions import RELEASED, Session
-from agb_simulator.settings import CAMEL, Seconds, Settings
 from agb_simulator.wire import Reply, Request, json_reply
 
 PREFIX = "/_sim/"
 
-
-class HookError(Exception):
-    """A hook that cannot be served: HTTP status and what is wrong."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClockBody:
-    """Body of POST /_sim/clock: seconds to move ahead, and whether time stands still afterwards."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
-    advance: Seconds = 0.0
-    frozen: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyBody:
-    """Body of POST /_sim/keys: register a key, on the account of another one if told; or revoke it."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
-    key: str
-    shares_with: str | None = None
-    revoked: bool = False
-    pause_allowed: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SessionsBody:
-    """Body of POST /_sim/sessions: `count` new sessions in the account of `key`."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
-    key: str
-    count: int = 1
-    session_id: str | None = None
-    image_id: str = "agb-code-space-1"
-    labels: dict[str, Any] | None = None
-    status: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SessionBody:
-    """Body of PATCH /_sim/sessions/ID: a new status (any word), new labels, or an action from outside."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
-    status: str | None = None
-    labels: dict[str, Any] | None = None
-    action: Literal["pause", "resume", "release", "vanish"] | None = None
-
-
-SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
-CLOCK: TypeAdapter[ClockBody] = TypeAdapter(ClockBody)
-KEY: TypeAdapter[KeyBody] = TypeAdapter(KeyBody)
-SESSIONS: TypeAdapter[SessionsBody] = TypeAdapter(SessionsBody)
-SESSION: TypeAdapter[SessionBody] = TypeAdapter(SessionBody)
-
-T = TypeVar("T")
 Handler = Callable[[Request, dict[str, str]], Any]
 
 
@@ -138,7 +87,7 @@ class Hooks:
         return {"now": self._service.clock.now(), "frozen": self._service.clock.frozen}
 
     def _move_clock(self, request: Request, _: dict[str, str]) -> Any:
-        body = _read(CLOCK, request)
+        body = read(CLOCK, request.body)
         clock = self._service.clock
         clock.advance(body.advance)
         if body.frozen is not None:
@@ -150,12 +99,12 @@ class Hooks:
         return SETTINGS.dump_python(self._service.world.settings, mode="json", by_alias=True)
 
     def _change_settings(self, request: Request, _: dict[str, str]) -> Any:
-        changed = _checked(SETTINGS, {**self._settings(), **_object(request)})
+        changed = checked(SETTINGS, {**self._settings(), **json_object(request.body)})
         self._service.world.configure(changed, self._service.clock.now())
         return self._settings()
 
     def _add_fault(self, request: Request, _: dict[str, str]) -> Any:
-        rule = _read(FAULT_RULE, request)
+        rule = read(FAULT_RULE, request.body)
         names = sorted(name for _, name in ROUTES.values())
         if rule.endpoint is not None and rule.endpoint not in names:
             raise HookError(400, f"endpoint: must be one of {', '.join(names)}")
@@ -212,7 +161,7 @@ class Hooks:
         return {}
 
     def _key(self, request: Request, _: dict[str, str]) -> Any:
-        body = _read(KEY, request)
+        body = read(KEY, request.body)
         keys = self._service.world.keys
         account = keys.add(body.key, shares_with=body.shares_with)
         if body.revoked:
@@ -222,7 +171,7 @@ class Hooks:
         return {"account": account.name}
 
     def _add_sessions(self, request: Request, _: dict[str, str]) -> Any:
-        body = _read(SESSIONS, request)
+        body = read(SESSIONS, request.body)
         if body.count < 1 or (body.session_id is not None and body.count != 1):
             raise HookError(400, "count: must be 1 or more, and 1 if there is a sessionId")
         world, now = self._service.world, self._service.clock.now()
@@ -244,25 +193,30 @@ class Hooks:
         return {"sessionIds": [session.session_id for session in added]}
 
     def _change_session(self, request: Request, named: dict[str, str]) -> Any:
-        body = _read(SESSION, request)
+        body = read(SESSION, request.body)
         session = self._find(named)
         world, now = self._service.world, self._service.clock.now()
-        if body.status is not None:
-            session.stale = None
-            world.move(session, body.status, now)
-            if body.status in RELEASED:
-                world.forget(session, now)
-        if body.labels is not None:
-            world.set_labels(session, body.labels, now)
-        if body.action is not None and not world.act(session, body.action, now):
-            raise HookError(409, f"cannot {body.action} a session in status {session.status}")
+        match body:
+            case SessionBody(status=str(status), labels=None, action=None):
+                session.stale = None
+                world.move(session, status, now)
+                if status in RELEASED:
+                    world.forget(session, now)
+            case SessionBody(status=None, labels=dict(labels), action=None):
+                world.set_labels(session, labels, now)
+            case SessionBody(status=None, labels=None, action=str(action)):
+                if not world.act(session, action, now):
+                    raise HookError(409, f"cannot {action} a session in status {session.status}")
+            case _:
+                raise HookError(400, "give one of status, labels, action")
         world.run(now)
         return self._dump(session)
 
     def _find(self, named: dict[str, str]) -> Session:
-        session = self._service.world.sessions.get(named["id"])
+        session_id = unquote(named["id"])
+        session = self._service.world.sessions.get(session_id)
         if session is None:
-            raise HookError(404, f"there is no session {named['id']}")
+            raise HookError(404, f"there is no session {session_id}")
         return session
 
     def _dump(self, session: Session) -> dict[str, Any]:
@@ -275,25 +229,3 @@ class Hooks:
             "createdAt": session.created_at,
             "live": session.live,
         }
-
-
-def _object(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(request.body or b"{}")
-    except ValueError as error:
-        raise HookError(400, f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise HookError(400, "the body must be a JSON object")
-    return body
-
-
-def _read(adapter: TypeAdapter[T], request: Request) -> T:
-    return _checked(adapter, _object(request))
-
-
-def _checked(adapter: TypeAdapter[T], values: dict[str, Any]) -> T:
-    try:
-        return adapter.validate_python(values)
-    except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'body'}: {e['msg']}" for e in error.errors()]
-        raise HookError(400, "; ".join(lines)) from error

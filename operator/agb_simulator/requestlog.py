@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -80,6 +80,18 @@ class RequestLog:
             counts[name] += bool(getattr(entry, name))
         if self._sink is not None:
             self._sink(entry)
+
+    def amend(self, seq: int, **changes: Any) -> None:
+        """Complete an entry whose call took effect later; the sink gets the line again, same number."""
+        at = len(self._entries) - 1 - (self.last - seq)
+        if at < 0 or seq > self.last:
+            return
+        before = self._entries[at]
+        after = replace(before, **changes)
+        self._entries[at] = after
+        self._counts[after.endpoint]["applied"] += after.applied - before.applied
+        if self._sink is not None:
+            self._sink(after)
 
     def since(self, seq: int) -> list[Entry]:
         """The kept entries with a sequence number above `seq`."""

@@ -15,23 +15,23 @@ from random import Random
 from typing import Any, assert_never
 
 from agb_simulator.clock import Clock
-from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
-from agb_simulator.faults import (
+from agb_simulator.effects import (
     Answering,
     BusinessError,
     Delay,
-    Faults,
     HttpError,
     Ignored,
     Interference,
     LostAnswer,
     RawAnswer,
     Shape,
-    Target,
 )
+from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
+from agb_simulator.faults import Faults, Target
 from agb_simulator.requestlog import Entry, RequestLog
 from agb_simulator.sessions import LEGAL_FROM, RELEASED
 from agb_simulator.settings import Settings
+from agb_simulator.shapes import shaped
 from agb_simulator.throttle import Throttle
 from agb_simulator.wire import ApiError, Reply, Request, envelope, invalid_parameter, json_reply
 from agb_simulator.world import World
@@ -146,8 +146,8 @@ class Service:
         fields: Any = request.query if draft.endpoint in QUERY_SESSION else body
         session_id = fields.get("sessionId") if fields is not None and draft.endpoint != "createSession" else None
         labels = request.query.get("labels", request.query.get("Labels")) or (body or {}).get("labels")
-        draft.labels = labels if isinstance(labels, str) else None
-        draft.session_id = session_id if isinstance(session_id, str) else None
+        draft.labels = _text(labels)
+        draft.session_id = _text(session_id)
         session = self.world.find(draft.session_id, account)
         self._judge(draft, None if session is None else session.status)
         self._throttle.check(mark, now, settings)
@@ -209,7 +209,11 @@ class Service:
     def _struck(self, call: Call, draft: _Draft, effect: Answering, shape: Shape | None) -> Reply:
         if isinstance(effect, Ignored):
             return self._success(draft, Outcome(), shape)
-        reply = self._perform(call, draft, shape) if effect.applied else Reply(status=0, body=b"", headers={})
+        reply = Reply(status=0, body=b"", headers={})
+        if isinstance(effect, LostAnswer) and effect.applied and effect.late:
+            self._perform_late(call, call.now + effect.late)
+        elif effect.applied:
+            reply = self._perform(call, draft, shape)
         match effect:
             case LostAnswer():
                 return replace(reply, drop=True)
@@ -229,16 +233,29 @@ class Service:
             case _:
                 assert_never(effect)
 
+    def _perform_late(self, call: Call, when: float) -> None:
+        seq = self.log.last + 1
+
+        def act(at: float) -> None:
+            session = self.world.find(call.target.session_id, call.account)
+            try:
+                outcome = self._endpoints.carry_out(replace(call, session=session, now=at))
+            except ApiError:
+                return
+            self.log.amend(seq, applied=outcome.applied, session_id=outcome.created or call.target.session_id)
+
+        self.world.later(when, act)
+
     def _success(self, draft: _Draft, outcome: Outcome, shape: Shape | None) -> Reply:
         draft.code = "ok"
         body = envelope(request_id=draft.request_id, data=outcome.data, extra=outcome.extra)
-        return json_reply(200, _shaped(body, shape), headers={"x-request-id": draft.request_id})
+        return json_reply(200, shaped(body, shape), headers={"x-request-id": draft.request_id})
 
     def _refusal(self, draft: _Draft, error: ApiError, shape: Shape | None = None) -> Reply:
         draft.code = error.code
         body = envelope(request_id=draft.request_id, status=error.status, code=error.code, message=error.message)
         headers = {"x-request-id": draft.request_id, **_retry_header(error.retry_after)}
-        return json_reply(error.status, _shaped(body | {"success": False}, shape), headers=headers)
+        return json_reply(error.status, shaped(body | {"success": False}, shape), headers=headers)
 
     def _request_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4)).upper()
@@ -249,29 +266,15 @@ def _read_body(raw: bytes) -> dict[str, Any] | None:
         return {}
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
 
+def _text(value: Any) -> str | None:
+    # JSON can smuggle in lone surrogates, which no log line could be encoded with.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
 def _retry_header(seconds: float | None) -> dict[str, str]:
     return {} if seconds is None else {"retry-after": str(math.ceil(seconds))}
-
-
-def _shaped(body: dict[str, Any], shape: Shape | None) -> Any:
-    if shape is None:
-        return body
-    if shape.null_data:
-        body = body | {"data": None}
-    left_out = {"code"} if shape.no_code else set()
-    if shape.no_request_id:
-        left_out.add("requestId")
-    body = {name: value for name, value in body.items() if name not in left_out}
-    shaped: Any = _pascal(body) if shape.pascal_case else body
-    return {"body": shaped} if shape.enveloped else shaped
-
-
-def _pascal(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name[:1].upper() + name[1:]: _pascal(inner) for name, inner in value.items()}
-    return [_pascal(inner) for inner in value] if isinstance(value, list) else value

@@ -8,7 +8,7 @@ decided in `endpoints.py`; tests make moves from outside through `hooks.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -32,6 +32,10 @@ class World:
     def run(self, now: float) -> None:
         """Bring everything that was due by `now` about."""
         self._agenda.run(now)
+
+    def later(self, when: float, do: Callable[[float], None]) -> None:
+        """Have `do(when)` called at clock time `when`."""
+        self._agenda.add(when, do)
 
     def configure(self, settings: Settings, now: float) -> None:
         """Take new settings; the timeouts of RUNNING sessions follow at once, moves under way keep their pace."""
@@ -84,7 +88,7 @@ class World:
         if session.status == Status.RUNNING:
             self._start_timeouts(session, now)
         elif status is None:
-            self._later(session, Status.RUNNING, now + self.settings.create_transition)
+            self._move_later(session, Status.RUNNING, now + self.settings.create_transition)
         return session
 
     def set_labels(self, session: Session, labels: Mapping[str, Any], now: float) -> None:
@@ -96,7 +100,7 @@ class World:
                 self._account(session).relabel(session, labels)
 
         if self.settings.label_lag:
-            self._agenda.add(now + self.settings.label_lag, show)
+            self.later(now + self.settings.label_lag, show)
         else:
             show(now)
 
@@ -105,7 +109,7 @@ class World:
         session.stale = None
         self.move(session, via, now)
         if to is not None:
-            self._later(session, to, now + seconds)
+            self._move_later(session, to, now + seconds)
 
     def release(self, session: Session, now: float, *, seconds: float | None = None, ends: bool = True) -> None:
         """Start the release of a session in whatever state: DELETING, then FINISH, then not found.
@@ -128,7 +132,7 @@ class World:
                 self.move(session, self.settings.released_status, at)
                 self.forget(session, at)
 
-        self._agenda.add(now + took, finish)
+        self.later(now + took, finish)
 
     def act(self, session: Session, action: str, now: float) -> bool:
         """Do what somebody else may do to a session: pause, resume, release, vanish.
@@ -158,7 +162,7 @@ class World:
             if session.move == move:
                 self.vanish(session, at)
 
-        self._agenda.add(now + self.settings.finish_for, vanish)
+        self.later(now + self.settings.finish_for, vanish)
 
     def vanish(self, session: Session, now: float) -> None:
         """Make a session not found, at once and for good."""
@@ -206,18 +210,18 @@ class World:
                 account.remove(session)
 
         if self.settings.status_lag:
-            self._agenda.add(now + self.settings.status_lag, unlist)
+            self.later(now + self.settings.status_lag, unlist)
         else:
             unlist(now)
 
-    def _later(self, session: Session, status: str, when: float) -> None:
+    def _move_later(self, session: Session, status: str, when: float) -> None:
         move = session.move
 
         def arrive(at: float) -> None:
             if session.move == move:
                 self.move(session, status, at)
 
-        self._agenda.add(when, arrive)
+        self.later(when, arrive)
 
     def _start_timeouts(self, session: Session, now: float) -> None:
         session.touched_at = session.running_since = now
@@ -235,9 +239,9 @@ class World:
             if later is not None and later <= at:
                 self.release(session, at)
             elif later is not None:
-                self._agenda.add(later, strike)
+                self.later(later, strike)
 
-        self._agenda.add(max(due, now), strike)
+        self.later(max(due, now), strike)
 
     def _timeout_at(self, session: Session) -> float | None:
         idle = self.settings.idle_timeout if session.idle_timeout is None else session.idle_timeout
