@@ -49,9 +49,7 @@ class SessionClient(Protocol):
     async def observe(self, session_id: str) -> Observation:
         """Look at one session; one that is not found is an observation (`NOT_FOUND`), not an error."""
 
-    async def list_page(
-        self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100
-    ) -> Listed:
+    async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
         """List one page of the sessions that carry all of `labels`, in the service's stable order."""
 
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:

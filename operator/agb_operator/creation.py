@@ -1,0 +1,106 @@
+"""How a session comes into being for a resource that has none yet, never twice; pure.
+
+The steps, each a pass of its own: finalizer (in `plan`), intent in the status (its write is guarded by
+resourceVersion), look-up by the label that holds the resource's UID, createSession, and the new id in the status.
+`attempts` of the Create operation is raised by the intent, so a count above zero means: a createSession may have
+been sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from .reports import Action, Announcement, Facts, Plan, base_report, begun, elapsed, no_look_verdict
+from .resource import AgbSession
+from .states import Observation, SessionState
+from .status import OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
+
+GRACE: Final = 30.0
+"""Seconds for which look-ups must stay empty after a create that may have been sent; labels show up late."""
+LOOK_AGAIN: Final = 5.0
+"""Seconds between look-ups meanwhile."""
+
+
+def living(found: Sequence[Observation]) -> list[Observation]:
+    """Keep the sessions that can still be used, the oldest first as the API lists them."""
+    return [seen for seen in found if seen.state not in (SessionState.DELETING, SessionState.RELEASED)]
+
+
+def needs_lookup(session: AgbSession) -> bool:
+    """Tell whether the next step depends on what the API lists for the resource's UID."""
+    operation = session.status.operation
+    return operation is not None and operation.is_running(OperationType.CREATE) and operation.attempts > 0
+
+
+def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: datetime, facts: Facts) -> Plan:
+    """Choose the next step towards a session; `found` is what carries our UID label (empty before the intent)."""
+    usable = living(found)
+    if usable:
+        return _took_over(session, usable[0], now=now)
+    unsure = facts.since_create is not None and facts.since_create < GRACE
+    if session.deleting:
+        return Plan(requeue=LOOK_AGAIN) if unsure else Plan(action=Action.LET_GO)
+    if unsure:
+        return Plan(requeue=LOOK_AGAIN)
+    if not needs_lookup(session) or facts.since_create is not None:
+        # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
+        return Plan(report=_intent(session, now=now), requeue=0.0)
+    return Plan(action=Action.CREATE, report=_creating(session, now=now))
+
+
+def _intent(session: AgbSession, *, now: datetime) -> Report:
+    last = session.status.operation
+    attempts = last.attempts if last is not None and last.type == OperationType.CREATE else 0
+    operation = begun(session, OperationType.CREATE, now=now, attempts=attempts + 1)
+    if last is not None and last.is_running(OperationType.CREATE):
+        operation = replace(operation, message=last.message)
+    return replace(_creating(session, now=now), operation=operation)
+
+
+def _creating(session: AgbSession, *, now: datetime) -> Report:
+    reason = Reason.CREATING
+    ready = Verdict(status=Truth.FALSE, reason=reason, message="AGB is asked for a session.")
+    paused = replace(no_look_verdict(reason), status=Truth.FALSE, message="There is no session yet.")
+    report = base_report(session, phase=Phase.CREATING, ready=ready, paused=paused)
+    operation = session.status.operation
+    late = operation is not None and operation.type == OperationType.CREATE
+    if late and operation is not None and elapsed(operation, now) > session.timeout.total_seconds():
+        text = "No session came into being within spec.timeout. The operator keeps trying."
+        report = replace(report, ready=replace(ready, reason=Reason.CREATE_FAILED, message=text))
+    return replace(report, reconciling=True)
+
+
+def created_report(
+    session: AgbSession, *, session_id: str, request_id: str, now: datetime
+) -> tuple[Report, Announcement]:
+    """Give what to write once createSession has answered: the id, before anything else happens."""
+    report = _creating(session, now=now)
+    operation = begun(session, OperationType.CREATE, now=now)
+    report = replace(
+        report, session_id=session_id, labels=session.labels, operation=replace(operation, request_id=request_id)
+    )
+    text = f"Created session {session_id} from image {session.image_id}."
+    if operation.message:
+        text += f" {operation.message}"
+    return report, Announcement(reason="Created", message=text)
+
+
+def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
+    report = _creating(session, now=now)
+    operation = begun(session, OperationType.CREATE, now=now)
+    # Its labels may be those of an earlier spec, so they count as unknown and are set again.
+    report = replace(report, session_id=seen.session_id, session_status=seen.status, labels=None, operation=operation)
+    text = f"Took over session {seen.session_id}, which an interrupted create had left."
+    return Plan(report=report, requeue=0.0, announcements=(Announcement(reason="Created", message=text),))
+
+
+def may_have_duplicates(session: AgbSession) -> bool:
+    """Tell whether more than one createSession may have been sent for this resource."""
+    operation = session.status.operation
+    return (
+        operation is not None
+        and operation.type == OperationType.CREATE
+        and operation.attempts > 1
+        and operation.state != OperationState.FAILED
+    )

@@ -1,0 +1,112 @@
+"""What a failed look or call means: what to say, whether a person has to act, and when to try again; pure."""
+
+from dataclasses import replace
+from typing import Final
+
+from .errors import (
+    AgbError,
+    CredentialsMissing,
+    CredentialsRejected,
+    IllegalState,
+    NotSupported,
+    QuotaExceeded,
+    RequestRefused,
+    SessionNotFound,
+    TerminalError,
+    Throttled,
+)
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, no_look_verdict, seen_report
+from .resource import AgbSession
+from .states import DesiredState, Observation
+from .status import Phase, Reason, Truth, Verdict
+from .transitions import blocked
+
+PATIENCE: Final = 10.0
+"""Seconds for which a passing failure is not worth a status write."""
+SECRET_RECHECK: Final = 30.0
+"""Seconds between looks at a Secret whose key is missing or refused."""
+QUOTA_RECHECK: Final = 60.0
+
+_DOING: Final = {
+    Action.PAUSE: "Pausing the session",
+    Action.RESUME: "Resuming the session",
+    Action.RELEASE: "Releasing the session",
+    Action.CREATE: "Creating the session",
+    Action.SET_LABELS: "Labelling the session",
+}
+
+
+def failed(
+    session: AgbSession, error: AgbError, *, facts: Facts, retry: float, attempted: Action, seen: Observation | None
+) -> Plan:
+    """Decide after an error.
+
+    Args:
+        session: the resource.
+        error: what went wrong.
+        facts: what this process remembers; `failing_for` counts from the first failure in a row.
+        retry: the back-off's wait, in seconds.
+        attempted: the call that failed, `NONE` for a look.
+        seen: the look of this pass, None when the look is what failed.
+    """
+    requeue = _requeue(error, retry)
+    if not isinstance(error, TerminalError) and facts.failing_for < PATIENCE:
+        return Plan(requeue=requeue)
+    if isinstance(error, SessionNotFound):
+        return Plan(requeue=1.0)  # the next look decides whether to believe it
+    message = f"{_DOING.get(attempted, 'Looking at the session')} failed: {error.message} {_advice(error)}".strip()
+    reason = Reason(error.reason)
+    ready = Verdict(
+        status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
+    )
+    if seen is None:
+        phase = session.status.phase or Phase.PENDING
+        report = base_report(session, phase=phase, ready=ready, paused=no_look_verdict(reason))
+    else:
+        report = seen_report(session, seen, ready=ready)
+    stalls = isinstance(error, TerminalError) and not isinstance(error, QuotaExceeded)
+    report = replace(report, reconciling=not stalls, stalled=ready if stalls else None)
+    if session.desired == DesiredState.GONE and (stalls or facts.failing_for > session.timeout.total_seconds()):
+        report = blocked(report, message)
+    return Plan(report=report, requeue=requeue, announcements=_announced(session, reason, message))
+
+
+def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Announcement, ...]:
+    before = session.status.condition("Ready")
+    if before is not None and before.reason == reason:
+        return ()
+    return (Announcement(reason=reason, message=message, warning=True),)
+
+
+def _requeue(error: AgbError, retry: float) -> float:
+    match error:
+        case Throttled(retry_after=float() | int() as seconds):
+            return max(float(seconds), retry)
+        case CredentialsMissing() | CredentialsRejected():
+            return SECRET_RECHECK
+        case QuotaExceeded():
+            return QUOTA_RECHECK
+        case TerminalError():
+            return SLOW
+        case _:
+            return retry
+
+
+def _advice(error: AgbError) -> str:
+    match error:
+        case CredentialsRejected():
+            return "Put a valid key into the Secret; the operator reads it again within a minute."
+        case CredentialsMissing():
+            return ""  # its message says what to do
+        case NotSupported():
+            return "Ask AGB's support to enable pause and resume for the account."
+        case QuotaExceeded():
+            return "Delete sessions (paused ones count) or raise the limit; the operator tries again every minute."
+        case RequestRefused(about_image=True):
+            return "Check spec.imageId; it cannot be changed, so delete the resource and apply it with the right image."
+        case RequestRefused():
+            return "Check the spec against the message."
+        case IllegalState():
+            return "The operator looks again before it acts."
+        case _:
+            return "The operator tries again with back-off."

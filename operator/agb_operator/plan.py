@@ -1,0 +1,131 @@
+"""The decision: what to do with a resource, from facts alone; pure.
+
+`TABLE` is the heart of it: for every state that may be wanted and every state that may be seen, the next step. A new
+status of the API is a row in `states`, a row here for each desired state, and its test cases. The steps themselves
+stand in `transitions` (pause, resume, release and waiting for them) and `loss` (sessions that are gone, or only
+observed); what happens before a session has an id in `creation`, what a failed call or look means in `failure`.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, assert_never
+
+from .loss import done, lost, observed
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, held, no_look_verdict
+from .resource import AgbSession
+from .states import DesiredState, Observation, SessionState
+from .status import Phase, Reason, Truth, Verdict
+from .transitions import call, moving, settled, unexpected
+
+
+class Step(StrEnum):
+    """What a pair of wanted and seen state asks for."""
+
+    SETTLED = "Settled"
+    WAIT = "Wait"
+    PAUSE = "Pause"
+    RESUME = "Resume"
+    RELEASE = "Release"
+    LOST = "Lost"
+    DONE = "Done"
+    UNEXPECTED = "Unexpected"
+
+
+_S, _D = SessionState, DesiredState
+TABLE: Final = {
+    _D.RUNNING: {
+        _S.STARTING: Step.WAIT,
+        _S.RUNNING: Step.SETTLED,
+        _S.PAUSING: Step.WAIT,
+        _S.PAUSED: Step.RESUME,
+        _S.RESUMING: Step.WAIT,
+        _S.DELETING: Step.WAIT,
+        _S.RELEASED: Step.LOST,
+        _S.NOT_FOUND: Step.LOST,
+        _S.UNKNOWN: Step.UNEXPECTED,
+    },
+    _D.PAUSED: {
+        _S.STARTING: Step.WAIT,
+        _S.RUNNING: Step.PAUSE,
+        _S.PAUSING: Step.WAIT,
+        _S.PAUSED: Step.SETTLED,
+        _S.RESUMING: Step.WAIT,
+        _S.DELETING: Step.WAIT,
+        _S.RELEASED: Step.LOST,
+        _S.NOT_FOUND: Step.LOST,
+        _S.UNKNOWN: Step.UNEXPECTED,
+    },
+    _D.GONE: {
+        _S.STARTING: Step.WAIT,
+        _S.RUNNING: Step.RELEASE,
+        _S.PAUSING: Step.WAIT,
+        _S.PAUSED: Step.RESUME,  # AGB refuses to release a paused session
+        _S.RESUMING: Step.WAIT,
+        _S.DELETING: Step.WAIT,
+        _S.RELEASED: Step.DONE,
+        _S.NOT_FOUND: Step.DONE,
+        _S.UNKNOWN: Step.UNEXPECTED,
+    },
+}
+
+
+def plan(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
+    """Choose the next step from facts alone; the reconciler carries it out."""
+    if session.observe_only and not session.deleting:
+        return observed(session, seen, facts=facts)
+    step = TABLE[session.desired][seen.state]
+    match step:
+        case Step.SETTLED:
+            return settled(session, seen, now=now)
+        case Step.WAIT:
+            return moving(session, seen, now=now)
+        case Step.PAUSE:
+            return call(session, seen, Action.PAUSE, now=now, facts=facts)
+        case Step.RESUME:
+            return call(session, seen, Action.RESUME, now=now, facts=facts)
+        case Step.RELEASE:
+            return call(session, seen, Action.RELEASE, now=now, facts=facts)
+        case Step.LOST:
+            return lost(session, seen, now=now, facts=facts)
+        case Step.DONE:
+            return done(session, seen, facts=facts)
+        case Step.UNEXPECTED:
+            return unexpected(session, seen, now=now)
+        case _:
+            assert_never(step)
+
+
+def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
+    """Decide what needs no look: finalizers, specs that cannot be used, sessions that another resource manages."""
+    if session.deleting:
+        if not session.has_finalizer:
+            return Plan()
+        if not held(session) or facts.other_claimant:
+            return Plan(action=Action.LET_GO)
+        return None
+    if held(session) != session.has_finalizer:
+        return Plan(action=Action.HOLD if held(session) else Action.LET_GO, requeue=0.0)
+    if session.problem:
+        return _stalled(session, Reason.INVALID_SPEC, f"The spec cannot be used: {session.problem}.")
+    if facts.other_claimant:
+        message = (
+            f"Session {session.session_id} is managed by AgbSession {facts.other_claimant}, which is older. "
+            "Delete one of the two, or set spec.managementPolicy to Observe here."
+        )
+        return _stalled(session, Reason.SESSION_CONFLICT, message)
+    return None
+
+
+def _stalled(session: AgbSession, reason: Reason, message: str) -> Plan:
+    ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
+    report = base_report(
+        session, phase=session.status.phase or Phase.PENDING, ready=ready, paused=no_look_verdict(reason)
+    )
+    before = session.status.condition("Ready")
+    known = before is not None and before.reason == reason
+    return Plan(
+        report=replace(report, stalled=ready),
+        requeue=SLOW,
+        announcements=() if known else (Announcement(reason=reason, message=message, warning=True),),
+    )

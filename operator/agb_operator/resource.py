@@ -1,0 +1,209 @@
+"""The AgbSession as a typed value, read from what the API server says; pure.
+
+The CRD refuses most mistakes before they get here. An object can still be wrong (made under an older CRD, or with
+validation relaxed), so reading never raises: what is wrong goes into `problem`, which becomes the reason `InvalidSpec`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from .states import DesiredState
+from .status import SessionStatus, parse_timestamp
+from .status_json import status_from_dict
+
+GROUP: Final = "agb.cloud"
+VERSION: Final = "v1alpha1"
+PLURAL: Final = "agbsessions"
+FINALIZER: Final = "agb.cloud/session"
+ABANDON_ANNOTATION: Final = "agb.cloud/abandon"
+RECONCILE_ANNOTATION: Final = "agb.cloud/reconcile-requested-at"
+DEFAULT_TIMEOUT: Final = timedelta(minutes=10)
+DEFAULT_POLL_INTERVAL: Final = timedelta(seconds=2)
+DEFAULT_ENTRY: Final = "apiKey"
+
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_LABEL_LENGTH: Final = 128
+
+
+class Key(NamedTuple):
+    """What names an AgbSession in its cluster."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class SecretRef(NamedTuple):
+    """An entry of a Secret in the resource's own namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgbSession:
+    """One resource: what is asked for, and what its status says.
+
+    `deletes_session` and `observe_only` are the policies resolved; `problem` is "" or what makes the spec unusable.
+    """
+
+    key: Key
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    deleting: bool
+    finalizers: tuple[str, ...]
+    paused: bool
+    image_id: str
+    adopted_id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    secret: SecretRef | None = None
+    deletes_session: bool
+    observe_only: bool
+    recreate: bool
+    timeout: timedelta
+    poll_interval: timedelta
+    abandoned: bool
+    reconcile_requested_at: str
+    annotations_hash: int
+    problem: str
+    status: SessionStatus
+
+    @property
+    def session_id(self) -> str:
+        """The session this resource speaks of: adopted by the spec, or created and noted in the status."""
+        return self.adopted_id or self.status.session_id
+
+    @property
+    def asks(self) -> tuple[object, ...]:
+        """All that people can change and that a pass reacts to; the status is ours and not part of it."""
+        return (self.uid, self.generation, self.deleting, self.has_finalizer, self.annotations_hash)
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Whether our finalizer holds the resource."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def desired(self) -> DesiredState:
+        """What the session is to be; `spec.paused` no longer counts once deletion began."""
+        if self.deleting:
+            return DesiredState.GONE
+        return DesiredState.PAUSED if self.paused else DesiredState.RUNNING
+
+    @property
+    def seniority(self) -> tuple[datetime, str]:
+        """Orders resources that claim one session: the smallest one manages it."""
+        return (self.created_at, self.uid)
+
+    def session_labels(self, cluster_name: str) -> dict[str, str]:
+        """The labels of a created session: the user's, and ours, by which it is found again."""
+        return {**self.labels, **self.owner_labels(), **_own_labels(self.key, cluster_name)}
+
+    def owner_labels(self) -> dict[str, str]:
+        """The label that finds the sessions made for this resource and for no other, ever."""
+        return {"agb-operator-uid": self.uid}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> "AgbSession":
+        """Read an object as the watch or a GET gives it."""
+        meta, spec = _mapping(body, "metadata"), _mapping(body, "spec")
+        problems: list[str] = []
+        image, adopted = _text(spec, "imageId"), _text(spec, "sessionId")
+        if bool(image) == bool(adopted):
+            problems.append("set exactly one of spec.imageId and spec.sessionId")
+        paused = spec.get("paused", False)
+        if not isinstance(paused, bool):
+            problems.append("spec.paused must be true or false")
+        annotations = _mapping(meta, "annotations")
+        deletion = _choice(spec, "deletionPolicy", ("Delete", "Retain"), "Delete" if image else "Retain", problems)
+        return cls(
+            key=Key(_text(meta, "namespace"), _text(meta, "name")),
+            uid=_text(meta, "uid"),
+            resource_version=_text(meta, "resourceVersion"),
+            generation=_number(meta, "generation"),
+            created_at=parse_timestamp(meta.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC),
+            deleting=bool(meta.get("deletionTimestamp")),
+            finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
+            paused=paused is True,
+            image_id=image,
+            adopted_id=adopted,
+            labels={str(k): str(v) for k, v in _mapping(spec, "labels").items()},
+            secret=_secret(spec, problems),
+            deletes_session=deletion == "Delete",
+            observe_only=_choice(spec, "managementPolicy", ("Manage", "Observe"), "Manage", problems) == "Observe",
+            recreate=_choice(spec, "onSessionLost", ("Fail", "Recreate"), "Fail", problems) == "Recreate",
+            timeout=_duration(spec, "timeout", DEFAULT_TIMEOUT, problems),
+            poll_interval=_duration(spec, "pollInterval", DEFAULT_POLL_INTERVAL, problems),
+            abandoned=annotations.get(ABANDON_ANNOTATION) == "true",
+            reconcile_requested_at=str(annotations.get(RECONCILE_ANNOTATION) or ""),
+            annotations_hash=hash(frozenset((str(k), str(v)) for k, v in annotations.items())),
+            problem="; ".join(problems),
+            status=status_from_dict(body.get("status")),
+        )
+
+
+def _own_labels(key: Key, cluster_name: str) -> dict[str, str]:
+    # Only the UID decides; the others tell people in the AGB console where a session belongs, so cutting them is safe.
+    named = {"namespace": key.namespace, "name": key.name, "cluster": cluster_name}
+    return {f"agb-operator-{what}": value[:_LABEL_LENGTH] for what, value in named.items()}
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """Read a duration such as `90s`, `10m` or `1h30m`; None when it is none or not positive."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return timedelta(seconds=seconds) if 0 < seconds < 10**9 else None
+
+
+def _duration(spec: Mapping[str, Any], name: str, default: timedelta, problems: list[str]) -> timedelta:
+    value = spec.get(name)
+    if value is None:
+        return default
+    parsed = parse_duration(value) if isinstance(value, str) else None
+    if parsed is None:
+        problems.append(f"spec.{name} must be a duration such as 90s, 10m or 1h30m")
+    return parsed or default
+
+
+def _choice(spec: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str, problems: list[str]) -> str:
+    value = spec.get(name, default)
+    if value not in allowed:
+        problems.append(f"spec.{name} must be {' or '.join(allowed)}")
+        return default
+    return str(value)
+
+
+def _secret(spec: Mapping[str, Any], problems: list[str]) -> SecretRef | None:
+    if spec.get("credentials") is None:
+        return None
+    reference = _mapping(_mapping(spec, "credentials"), "secretRef")
+    name = _text(reference, "name")
+    if not name:
+        problems.append("spec.credentials.secretRef.name must name a Secret in this namespace")
+        return None
+    return SecretRef(name, _text(reference, "key") or DEFAULT_ENTRY)
+
+
+def _mapping(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = body.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(body: Mapping[str, Any], key: str) -> int:
+    value = body.get(key)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,116 @@
+"""What the watch last said of each AgbSession, and which resources speak of which session.
+
+Owns the resources in memory (typed and trimmed) and nothing durable: a restart fills it from the watch again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from .resource import AgbSession, Key
+from .status import Phase
+
+
+class Store:
+    """All known resources by key, with an index by session id."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[Key, AgbSession] = {}
+        self._claims: dict[str, set[Key]] = {}
+        self._sees: dict[Key, bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[AgbSession]:
+        return iter(list(self._sessions.values()))
+
+    def keys(self) -> Iterable[Key]:
+        """Name all resources."""
+        return list(self._sessions)
+
+    def get(self, key: Key) -> AgbSession | None:
+        """Give a resource as it was last seen."""
+        return self._sessions.get(key)
+
+    def put(self, session: AgbSession) -> AgbSession | None:
+        """Take in a resource unless a newer version is known; returns what was known before.
+
+        A watch may deliver a version that our own write has already replaced: resource versions of one object are
+        compared as numbers, which the API conventions allow since Kubernetes 1.35, and taken as they come otherwise.
+        """
+        before = self._sessions.get(session.key)
+        if before is not None and before.uid == session.uid and _is_older(session, before):
+            return before
+        if before is not None:
+            self._unclaim(before)
+            if before.uid != session.uid:
+                self._sees.pop(session.key, None)
+        self._sessions[session.key] = session
+        if session.session_id:
+            self._claims.setdefault(session.session_id, set()).add(session.key)
+        return before
+
+    def remove(self, key: Key, uid: str) -> AgbSession | None:
+        """Forget a resource; one of the same name with another uid stays."""
+        session = self._sessions.get(key)
+        if session is None or session.uid != uid:
+            return None
+        del self._sessions[key]
+        self._sees.pop(key, None)
+        self._unclaim(session)
+        return session
+
+    def _unclaim(self, session: AgbSession) -> None:
+        claimants = self._claims.get(session.session_id)
+        if claimants is not None:
+            claimants.discard(session.key)
+            if not claimants:
+                del self._claims[session.session_id]
+
+    def claimants(self, session_id: str) -> list[Key]:
+        """Name the resources that speak of a session."""
+        return sorted(self._claims.get(session_id, ()))
+
+    def note_sight(self, key: Key, *, sees: bool) -> None:
+        """Note whether a resource's key can see the session it names; only those that can have a say in a conflict."""
+        if key in self._sessions:
+            self._sees[key] = sees
+
+    def rival(self, session: AgbSession) -> tuple[str, bool]:
+        """Find the resource that manages the session in this one's place: (its name or "", whether that is certain).
+
+        The older one manages (creationTimestamp, then uid). Resources that only observe, and those whose key does not
+        see the session, do not count: otherwise naming a stranger's session would block its owner.
+        """
+        if session.observe_only:
+            return "", True
+        for key in self.claimants(session.session_id):
+            other = self._sessions[key]
+            if other.uid == session.uid or other.observe_only or other.seniority > session.seniority:
+                continue
+            sees = self._sees.get(key)
+            if sees is None and not other.status.session_status:
+                return str(key), False
+            if sees is not False:
+                return str(key), True
+        return "", True
+
+    def phases(self) -> Counter[tuple[str, str]]:
+        """Count the resources by namespace and phase."""
+        return Counter((s.key.namespace, str(s.status.phase or Phase.PENDING)) for s in self._sessions.values())
+
+    def stalled(self) -> Counter[tuple[str, str]]:
+        """Count the resources that wait for a person, by namespace and reason."""
+        found: Counter[tuple[str, str]] = Counter()
+        for session in self._sessions.values():
+            condition = session.status.condition("Stalled")
+            if condition is not None:
+                found[session.key.namespace, condition.reason] += 1
+        return found
+
+
+def _is_older(session: AgbSession, known: AgbSession) -> bool:
+    try:
+        return int(session.resource_version) < int(known.resource_version)
+    except ValueError:
+        return False
