@@ -18,6 +18,17 @@ or *must something change first?* (`TerminalError`); and *which reason do people
 
 Two flags qualify them: `outcome_unknown` (the API may have carried the call out: look before acting again)
 and `RequestRefused.about_image`. Texts of the API are shown to people and never decide anything.
+
+The Kubernetes API has a branch of its own, because its failures are never a session's:
+
+    ClusterError
+    ├── ClusterUnavailable        network failure, timeout, 5xx, 429 (`retry_after`): try again with back-off
+    ├── Conflict                  409: what we knew of the object is out of date; read it again, then decide
+    ├── ObjectNotFound            404
+    ├── ClusterForbidden          401 or 403: the operator's own rights
+    └── ClusterRefused            any other refusal, e.g. an object that breaks the schema
+
+`StartupError` ends the process with its one line: it says what is wrong and what to do.
 """
 
 from typing import ClassVar
@@ -135,3 +146,45 @@ class RequestRefused(TerminalError):
     ) -> None:
         super().__init__(message, code=code, http_status=http_status, request_id=request_id)
         self.about_image = about_image
+
+
+class ClusterError(Exception):
+    """A request to the Kubernetes API failed.
+
+    Args:
+        message: one sentence for people; it holds no object's content.
+        http_status: of the answer, None when there was none.
+    """
+
+    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+
+
+class ClusterUnavailable(ClusterError):
+    """No usable answer, or one that asks to come back later; `retry_after` is in seconds, None when not named."""
+
+    def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, http_status=http_status)
+        self.retry_after = retry_after
+
+
+class Conflict(ClusterError):
+    """The object changed since it was read, was replaced by another of its name, or exists already."""
+
+
+class ObjectNotFound(ClusterError):
+    """There is no such object."""
+
+
+class ClusterForbidden(ClusterError):
+    """The API server refuses the operator's credentials (401) or does not allow the request (403)."""
+
+
+class ClusterRefused(ClusterError):
+    """The API server refuses the request for what it says."""
+
+
+class StartupError(Exception):
+    """The operator cannot start; the message is one line that says what is wrong and what to do."""

@@ -1,0 +1,114 @@
+"""Where the Kubernetes API server is and how to prove who we are, found as kubectl finds it.
+
+It owns the choice between the kubeconfig files and the pod's service account, and the proxy; the library reads
+the files, runs exec plugins and re-reads a pod's token. Talking to the server is `connection`'s.
+"""
+
+import ipaddress
+import os
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import Configuration
+
+from .errors import StartupError
+
+Load = Callable[[], Awaitable[Configuration]]
+
+
+def find_cluster(environ: Mapping[str, str]) -> Load:
+    """Find the cluster as kubectl does: the files of KUBECONFIG, else ~/.kube/config, else the pod's own.
+
+    Returns a function that reads the configuration from there, now and again when it has grown old; it raises
+    `StartupError` when what it finds cannot be used.
+
+    Raises:
+        StartupError: there is none.
+    """
+    named = environ.get("KUBECONFIG", "")
+    wanted = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
+    files = [file for file in wanted or [Path("~/.kube/config").expanduser()] if file.is_file()]
+    if files:
+        source = os.pathsep.join(map(str, files))
+        return lambda: _loaded(_from_files(files), source=source)
+    if environ.get("KUBERNETES_SERVICE_HOST"):
+        return lambda: _loaded(_from_pod(), source="the pod's service account")
+    if wanted:
+        raise StartupError(f"KUBECONFIG={named} names no file that exists: correct it, or unset it")
+    raise StartupError(
+        "no Kubernetes cluster found: set KUBECONFIG, or create ~/.kube/config, or run in a pod with a service account"
+    )
+
+
+async def _loaded(loading: Awaitable[Configuration], *, source: str) -> Configuration:
+    try:
+        return await loading
+    except kube_config.ConfigException as exc:
+        raise StartupError(f"cannot use {source}: {one_line(exc)}") from exc
+    # A malformed kubeconfig reaches us as whatever the library's first wrong assumption about it raises.
+    except (yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise StartupError(f"cannot use {source}: {type(exc).__name__}: {one_line(exc)}") from exc
+
+
+async def _from_files(files: list[Path]) -> Configuration:
+    usable, context = [], None
+    for file in files:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if content:  # an empty file is legal, and a surprise to the library
+            usable.append(str(file))
+            # The first file that says it wins, as with kubectl; the library takes the last one.
+            context = context or content.get("current-context")
+    if not context:
+        raise kube_config.ConfigException("no current context is set: run `kubectl config use-context NAME`")
+    configuration = Configuration()
+    await kube_config.load_kube_config(
+        config_file=os.pathsep.join(usable),
+        context=context,
+        client_configuration=configuration,
+        persist_config=False,
+    )
+    return configuration
+
+
+async def _from_pod() -> Configuration:
+    configuration = Configuration()
+    kube_config.load_incluster_config(client_configuration=configuration)
+    return configuration
+
+
+def proxy_of(server: str, environ: Mapping[str, str]) -> str | None:
+    """Choose the proxy that the environment names for `server`, None for a direct connection.
+
+    NO_PROXY may hold networks (10.96.0.0/12), as Go's clients read it and Python's do not: without them the
+    requests of a pod to its own API server would leave through the proxy of the company.
+    """
+    address = urlsplit(server)
+    proxies = {
+        name[: -len("_proxy")].lower(): value
+        for name, value in environ.items()
+        if value and name.lower() in ("http_proxy", "https_proxy", "no_proxy")
+    }
+    proxy = proxies.get(address.scheme)
+    host = address.hostname or ""
+    if proxy is None or urllib.request.proxy_bypass_environment(address.netloc, proxies):
+        return None
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return proxy
+    for entry in proxies.get("no", "").split(","):
+        try:
+            if ip in ipaddress.ip_network(entry.strip()):
+                return None
+        except ValueError:
+            continue  # a name, not a network
+    return proxy
+
+
+def one_line(exc: BaseException) -> str:
+    """Write what an exception says without its line breaks; its class's name when it says nothing."""
+    return " ".join(str(exc).split()) or type(exc).__name__
