@@ -1,0 +1,117 @@
+"""A token bucket that people can queue at, and that the API can close for a while.
+
+It keeps the order of arrival, so nobody starves, and holds no task of its own: one timer wakes the next in line.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from .errors import Throttled
+
+_PATIENCE: Final = 3.0
+"""Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
+
+
+def loop_time() -> float:
+    """Now, in seconds of the running loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+class TokenBucket:
+    """Lets `qps` callers a second through, `burst` at once after a rest, in the order they came.
+
+    Args:
+        qps: calls per second, above zero.
+        burst: calls that may go at once, at least one.
+        clock: now, in seconds of the loop's clock.
+    """
+
+    def __init__(self, *, qps: float, burst: int, clock: Callable[[], float] = loop_time) -> None:
+        self._qps = qps
+        self._burst = float(burst)
+        self._clock = clock
+        self._tokens = float(burst)
+        self._counted_at = clock()
+        self._blocked_until = clock()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def blocked_for(self) -> float:
+        """Seconds for which nobody gets through, 0 when somebody may."""
+        return max(0.0, self._blocked_until - self._clock())
+
+    async def take(self) -> None:
+        """Wait for the turn.
+
+        Raises:
+            Throttled: the bucket is blocked for longer than is worth waiting; says how long.
+        """
+        if self.blocked_for > _PATIENCE:
+            raise self._sent_away()
+        self._refill()
+        if self._tokens >= 1 and not self._waiting and not self.blocked_for:
+            self._tokens -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._set_timer()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._tokens += 1  # it had its turn and cannot use it
+                self._set_timer()
+            else:
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            raise
+
+    def block(self, seconds: float) -> None:
+        """Let nobody through for that long; a longer block that is in force stays."""
+        until = self._clock() + seconds
+        if until <= self._blocked_until:
+            return
+        self._refill()
+        self._blocked_until = until
+        # Afterwards it starts slowly: a full bucket emptied at once would run into the limit again.
+        self._tokens = min(self._tokens, 1.0)
+        self._counted_at = until
+        if seconds > _PATIENCE:
+            for turn in self._waiting:
+                if not turn.done():
+                    turn.set_exception(self._sent_away())
+            self._waiting.clear()
+        self._set_timer()
+
+    def _sent_away(self) -> Throttled:
+        return Throttled("AGB asked for a break in the calls with this API key", retry_after=self.blocked_for)
+
+    def _refill(self) -> None:
+        now = self._clock()
+        if now > self._counted_at:
+            self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._qps)
+            self._counted_at = now
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            at = max(self._counted_at + max(0.0, 1 - self._tokens) / self._qps, self._blocked_until)
+            self._timer = asyncio.get_running_loop().call_at(at, self._serve)
+
+    def _serve(self) -> None:
+        self._timer = None
+        if not self.blocked_for:
+            self._refill()
+            # The timer may fire a hair early, and no caller must wait another round for a rounding error.
+            while self._waiting and self._tokens >= 1 - 1e-6:
+                turn = self._waiting.popleft()
+                if not turn.done():
+                    self._tokens -= 1
+                    turn.set_result(None)
+        self._set_timer()

@@ -1,0 +1,485 @@
+"""The guard around an account: who waits, who is sent away, and how many calls reach the API. In virtual time."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agb_operator.bucket import TokenBucket, loop_time
+from agb_operator.errors import AgbError, ApiUnavailable, CredentialsRejected, IllegalState, Throttled
+from agb_operator.limits import Guards
+from agb_operator.sessions import Accepted, Created, Listed, SessionClient
+from agb_operator.states import Observation, SessionState
+
+pytestmark = pytest.mark.looptime
+
+REFUSED = CredentialsRejected("AGB refuses the API key", http_status=401)
+DEAD = ApiUnavailable("cannot connect to the AGB endpoint", outcome_unknown=True)
+
+
+@dataclass
+class ScriptedAccount:
+    """Answers every call by `answer`, after `latency` seconds, and writes down when it was called."""
+
+    answer: AgbError | Callable[[], AgbError | None] | None = None
+    latency: float = 0.1
+    called_at: list[float] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    async def _answer(self, name: str) -> None:
+        self.called_at.append(loop_time())
+        self.calls.append(name)
+        await asyncio.sleep(self.latency)
+        error = self.answer() if callable(self.answer) else self.answer
+        if error is not None:
+            raise error
+
+    async def observe(self, session_id: str) -> Observation:
+        taken_at = loop_time()
+        await self._answer("observe")
+        return Observation(session_id=session_id, status="RUNNING", state=SessionState.RUNNING, taken_at=taken_at)
+
+    async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
+        await self._answer("list_page")
+        return Listed(sessions=[], next_token="", total=0, request_id=f"{labels} {token} {size}")
+
+    async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
+        await self._answer("create")
+        return Created(session_id=image_id, request_id=str(labels))
+
+    async def pause(self, session_id: str) -> Accepted:
+        await self._answer("pause")
+        return Accepted(request_id=session_id)
+
+    async def resume(self, session_id: str) -> Accepted:
+        await self._answer("resume")
+        return Accepted(request_id=session_id)
+
+    async def release(self, session_id: str) -> Accepted:
+        await self._answer("release")
+        return Accepted(request_id=session_id)
+
+    async def set_labels(self, session_id: str, labels: Mapping[str, str]) -> Accepted:
+        await self._answer("set_labels")
+        return Accepted(request_id=f"{session_id} {labels}")
+
+    async def get_labels(self, session_id: str) -> Mapping[str, str]:
+        await self._answer("get_labels")
+        return {"of": session_id}
+
+
+@dataclass
+class Watched:
+    """Guards whose hooks are written down."""
+
+    qps: float = 1000.0
+    burst: int = 1000
+    random: float = 0.0
+    throttled: int = 0
+    breakers: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.guards = Guards(
+            qps=self.qps,
+            burst=self.burst,
+            random=lambda: self.random,
+            on_throttled=self._count,
+            on_breaker=lambda kind, change: self.breakers.append((kind, change)),
+        )
+
+    def _count(self) -> None:
+        self.throttled += 1
+
+    def guard(self, account: ScriptedAccount) -> SessionClient:
+        return self.guards.guard(account, name="0123abcd")
+
+
+def gaps_between(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+
+async def outcomes(*calls: Coroutine[Any, Any, object]) -> list[object]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_every_call_reaches_the_account_with_its_arguments() -> None:
+    account = ScriptedAccount()
+    client = Watched().guard(account)
+    assert (await client.observe("s")).session_id == "s"
+    assert (await client.list_page(labels={"a": "b"}, token="T", size=7)).request_id == "{'a': 'b'} T 7"
+    assert await client.create(image_id="i", labels={"a": "b"}) == Created(session_id="i", request_id="{'a': 'b'}")
+    assert (await client.pause("p")).request_id == "p"
+    assert (await client.resume("r")).request_id == "r"
+    assert (await client.release("x")).request_id == "x"
+    assert (await client.set_labels("l", {"a": "b"})).request_id == "l {'a': 'b'}"
+    assert await client.get_labels("g") == {"of": "g"}
+    assert account.calls == [
+        "observe", "list_page", "create", "pause", "resume", "release", "set_labels", "get_labels",
+    ]  # fmt: skip
+
+
+# --- token bucket ----------------------------------------------------------------------------------------------
+
+
+async def test_a_rested_bucket_lets_its_burst_through_and_then_its_rate() -> None:
+    bucket = TokenBucket(qps=10, burst=5)
+    started, times = loop_time(), []
+    for _ in range(25):
+        await bucket.take()
+        times.append(loop_time() - started)
+    assert times[4] == 0
+    assert times[24] == pytest.approx(2.0, abs=0.01)
+
+
+async def test_callers_get_through_in_the_order_they_came() -> None:
+    bucket = TokenBucket(qps=10, burst=1)
+    order = []
+
+    async def caller(number: int) -> None:
+        await bucket.take()
+        order.append(number)
+
+    await asyncio.gather(*(caller(number) for number in range(50)))
+    assert order == list(range(50))
+
+
+async def test_a_caller_that_gives_up_takes_nobody_elses_turn() -> None:
+    bucket = TokenBucket(qps=1, burst=1)
+    await bucket.take()
+    impatient = asyncio.create_task(bucket.take())
+    patient = asyncio.create_task(bucket.take())
+    await asyncio.sleep(0.5)
+    impatient.cancel()
+    started = loop_time()
+    await patient
+    assert loop_time() - started == pytest.approx(0.5, abs=0.01)
+
+
+async def test_a_turn_given_to_a_caller_that_is_cancelled_at_that_moment_goes_to_the_next() -> None:
+    bucket = TokenBucket(qps=1, burst=1)
+    await bucket.take()
+    impatient = asyncio.create_task(bucket.take())
+    patient = asyncio.create_task(bucket.take())
+    await asyncio.sleep(0)
+    # The loop runs this right after the bucket's own timer, and so before the first in line wakes up.
+    asyncio.get_running_loop().call_at(loop_time() + 1.0, impatient.cancel)
+    await asyncio.wait_for(patient, timeout=1.5)
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+
+
+async def test_an_idle_bucket_saves_up_no_more_than_its_burst() -> None:
+    bucket = TokenBucket(qps=10, burst=2)
+    await asyncio.sleep(3600)
+    started = loop_time()
+    for _ in range(12):
+        await bucket.take()
+    assert loop_time() - started == pytest.approx(1.0, abs=0.01)
+
+
+# --- throttling ------------------------------------------------------------------------------------------------
+
+
+async def test_a_retry_after_holds_for_the_whole_key() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=Throttled("slow down", retry_after=20.0))
+    client = watched.guard(account)
+    with pytest.raises(Throttled):
+        await client.pause("a")
+    account.answer = None
+    with pytest.raises(Throttled) as caught:
+        await client.observe("b")
+    assert caught.value.retry_after == pytest.approx(20.0)
+    await asyncio.sleep(20.0)
+    await client.observe("b")
+    assert account.calls == ["pause", "observe"]
+    assert watched.throttled == 1
+
+
+async def test_another_key_is_not_held_up() -> None:
+    watched = Watched()
+    with pytest.raises(Throttled):
+        await watched.guard(ScriptedAccount(answer=Throttled("slow down", retry_after=20.0))).pause("a")
+    await watched.guard(ScriptedAccount()).pause("b")
+
+
+async def test_a_short_retry_after_is_sat_out() -> None:
+    account = ScriptedAccount(answer=Throttled("slow down", retry_after=2.0))
+    client = Watched().guard(account)
+    with pytest.raises(Throttled):
+        await client.pause("a")
+    account.answer = None
+    await client.pause("a")
+    assert account.called_at[1] - account.called_at[0] == pytest.approx(2.1, abs=0.01)
+
+
+async def test_those_who_wait_already_are_sent_away_when_a_long_retry_after_comes() -> None:
+    watched = Watched(qps=1, burst=2)
+    account = ScriptedAccount(answer=lambda: Throttled("slow down", retry_after=60.0))
+    client = watched.guard(account)
+    results = await outcomes(*(client.observe(f"s{number}") for number in range(20)))
+    assert all(isinstance(result, Throttled) and result.retry_after for result in results)
+    assert len(account.calls) == 1
+    assert loop_time() < 5
+
+
+async def test_without_a_time_the_breaks_grow_and_are_jittered() -> None:
+    watched = Watched(random=0.5)
+    account = ScriptedAccount(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = watched.guard(account)
+    while len(account.calls) < 12:
+        [result] = await outcomes(client.observe("s"))
+        assert isinstance(result, Throttled)
+        assert result.retry_after is not None
+        await asyncio.sleep(result.retry_after)
+    gaps = gaps_between(account.called_at)
+    assert gaps[:7] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30], abs=0.01)
+    assert max(gaps) == pytest.approx(30.0, abs=0.01)
+
+
+async def test_calls_that_left_before_the_break_do_not_prolong_it() -> None:
+    account = ScriptedAccount(latency=0.0)
+    client = Watched(random=1.0).guard(account)
+    await client.observe("s")
+    account.answer, account.latency = lambda: Throttled("slow down"), 0.5
+    results = await outcomes(*(client.observe(f"s{number}") for number in range(50)))
+    assert all(isinstance(result, Throttled) and result.retry_after == pytest.approx(1.0) for result in results)
+
+
+async def test_success_makes_the_next_break_short_again() -> None:
+    account = ScriptedAccount(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = Watched(random=1.0).guard(account)
+    for _ in range(4):
+        [result] = await outcomes(client.observe("s"))
+        assert isinstance(result, Throttled)
+        await asyncio.sleep(result.retry_after or 0)
+    account.answer = None
+    await client.observe("s")
+    account.answer = lambda: Throttled("slow down")
+    [result] = await outcomes(client.observe("s"))
+    assert isinstance(result, Throttled)
+    assert result.retry_after == pytest.approx(1.0)
+
+
+async def test_after_a_break_the_key_starts_with_one_call_and_not_with_a_burst() -> None:
+    account = ScriptedAccount(answer=Throttled("slow down", retry_after=2.0), latency=0.0)
+    client = Watched(qps=10, burst=100).guard(account)
+    await outcomes(client.observe("s"))
+    account.answer = None
+    await asyncio.gather(*(client.observe(f"s{number}") for number in range(11)))
+    assert account.called_at[-1] - account.called_at[1] == pytest.approx(1.0, abs=0.01)
+
+
+async def test_a_retry_after_of_years_is_not_believed() -> None:
+    account = ScriptedAccount(answer=Throttled("slow down", retry_after=1e9))
+    client = Watched().guard(account)
+    await outcomes(client.observe("s"))
+    account.answer = None
+    await asyncio.sleep(3601)
+    await client.observe("s")
+
+
+# --- breaker of the key ----------------------------------------------------------------------------------------
+
+
+async def test_fifty_resources_with_a_refused_key_make_fewer_than_thirty_calls_in_ten_minutes() -> None:
+    watched = Watched(random=1.0)
+    account = ScriptedAccount(answer=lambda: REFUSED)
+    client = watched.guard(account)
+
+    async def resource(number: int) -> None:
+        while loop_time() < 600:
+            with pytest.raises(CredentialsRejected):
+                await client.observe(f"s{number}")
+            await asyncio.sleep(5 + number / 10)
+
+    await asyncio.gather(*(resource(number) for number in range(50)))
+    assert 3 <= len(account.calls) < 30
+    assert watched.breakers == [("credentials", 1)]
+
+
+async def test_a_refused_key_is_tried_at_growing_intervals() -> None:
+    account = ScriptedAccount(answer=lambda: REFUSED, latency=0.0)
+    client = Watched().guard(account)
+    while loop_time() < 2000:
+        await outcomes(client.observe("s"))
+        await asyncio.sleep(1)
+    gaps = gaps_between(account.called_at)
+    assert gaps == pytest.approx([30, 60, 120, 240, 300, 300, 300, 300, 300], abs=1.01)
+
+
+async def test_a_key_that_works_again_serves_everybody_after_one_try() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: REFUSED)
+    client = watched.guard(account)
+    await outcomes(client.observe("s"))
+    account.answer = None
+    await asyncio.sleep(31)
+    results = await outcomes(*(client.observe(f"s{number}") for number in range(10)))
+    assert [type(result) for result in results] == [Observation] + [CredentialsRejected] * 9
+    assert len(account.calls) == 2
+    await client.observe("s")
+    assert watched.breakers == [("credentials", 1), ("credentials", -1)]
+
+
+async def test_a_cancelled_try_leaves_the_next_caller_free_to_try() -> None:
+    account = ScriptedAccount(answer=lambda: REFUSED)
+    client = Watched().guard(account)
+    await outcomes(client.observe("s"))
+    account.answer = None
+    await asyncio.sleep(31)
+    trial = asyncio.create_task(client.observe("s"))
+    await asyncio.sleep(0.01)
+    trial.cancel()
+    await outcomes(trial_done(trial))
+    await client.observe("s")
+
+
+async def trial_done(task: asyncio.Task[Observation]) -> None:
+    await task
+
+
+async def test_a_new_key_is_a_new_account_and_is_tried_at_once() -> None:
+    watched = Watched()
+    await outcomes(watched.guard(ScriptedAccount(answer=lambda: REFUSED)).observe("s"))
+    await watched.guard(ScriptedAccount()).observe("s")
+
+
+async def test_the_first_call_of_a_key_goes_alone() -> None:
+    account = ScriptedAccount()
+    client = Watched().guard(account)
+    await asyncio.gather(*(client.observe(f"s{number}") for number in range(10)))
+    assert account.called_at == pytest.approx([0.0] + [0.1] * 9, abs=0.01)
+
+
+async def test_cancelling_the_first_call_sets_the_others_free() -> None:
+    account = ScriptedAccount(latency=1000.0)
+    client = Watched().guard(account)
+    first = asyncio.create_task(client.observe("first"))
+    others = [asyncio.create_task(client.observe(f"s{number}")) for number in range(5)]
+    await asyncio.sleep(1)
+    account.latency = 0.1
+    first.cancel()
+    await asyncio.wait_for(asyncio.gather(*others), timeout=1)
+
+
+async def test_other_refusals_do_not_count_against_the_key() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: IllegalState("not now", http_status=409))
+    client = watched.guard(account)
+    for _ in range(20):
+        with pytest.raises(IllegalState):
+            await client.pause("s")
+    assert len(account.calls) == 20
+    assert watched.breakers == []
+
+
+# --- breaker of the endpoint -----------------------------------------------------------------------------------
+
+
+async def test_a_dead_endpoint_is_left_alone_by_all_keys() -> None:
+    watched = Watched()
+    accounts = [ScriptedAccount(answer=lambda: DEAD, latency=0.0) for _ in range(5)]
+    clients = [watched.guard(account) for account in accounts]
+    for client in clients:
+        await outcomes(client.pause("s"))
+    assert watched.breakers == [("endpoint", 1)]
+    bystander = ScriptedAccount()
+    with pytest.raises(ApiUnavailable, match="cannot connect") as caught:
+        await watched.guard(bystander).pause("s")
+    assert not caught.value.outcome_unknown, "nothing was sent"
+    assert bystander.calls == []
+
+
+async def test_a_dead_endpoint_is_tried_by_one_call_at_a_time_at_most_half_a_minute_apart() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: DEAD, latency=0.2)
+    client = watched.guard(account)
+
+    async def resource() -> None:
+        while loop_time() < 600:
+            await outcomes(client.observe("s"))
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(resource() for _ in range(20)))
+    tried = sorted(account.called_at)
+    tried = [at for at in tried if at > 1]
+    gaps = gaps_between(tried)
+    assert min(gaps) >= 1
+    assert 30 <= max(gaps) < 31.5
+    assert len(tried) > 15
+
+
+async def test_an_endpoint_that_is_back_is_found_by_the_next_try() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: DEAD, latency=0.0)
+    client = watched.guard(account)
+    while loop_time() < 300:
+        await outcomes(client.observe("s"))
+        await asyncio.sleep(1)
+    account.answer = None
+    back_at = loop_time()
+    await asyncio.sleep(30)
+    await client.observe("s")
+    assert loop_time() - back_at <= 31
+    assert watched.breakers == [("endpoint", 1), ("endpoint", -1)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiUnavailable("unknown code", http_status=400, code="Strange.Code"),
+        Throttled("slow down", retry_after=0.0),
+        IllegalState("not now", http_status=409),
+    ],
+    ids=["unknown code", "throttled", "refused"],
+)
+async def test_an_endpoint_that_answers_is_not_dead(error: AgbError) -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: error, latency=0.0)
+    client = watched.guard(account)
+    for _ in range(20):
+        await outcomes(client.observe("s"))
+    assert len(account.calls) == 20
+    assert watched.breakers == []
+
+
+async def test_failures_with_answers_between_them_do_not_open_the_breaker() -> None:
+    watched = Watched()
+    account = ScriptedAccount(latency=0.0)
+    account.answer = lambda: DEAD if len(account.calls) % 5 else None
+    client = watched.guard(account)
+    for _ in range(50):
+        await outcomes(client.observe("s"))
+    assert len(account.calls) == 50
+    assert watched.breakers == []
+
+
+async def test_many_calls_failing_at_once_open_it_once_and_only_shortly() -> None:
+    watched = Watched()
+    account = ScriptedAccount(latency=0.0)
+    client = watched.guard(account)
+    await client.observe("s")
+    account.answer, account.latency = lambda: DEAD, 0.5
+    await outcomes(*(client.observe(f"s{number}") for number in range(100)))
+    account.answer = None
+    await asyncio.sleep(1.01)
+    await client.observe("s")
+    assert watched.breakers == [("endpoint", 1), ("endpoint", -1)]
+
+
+async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: REFUSED)
+    client = watched.guard(account)
+    await outcomes(client.observe("s"))
+    account.answer = lambda: DEAD
+    await asyncio.sleep(31)
+    with pytest.raises(ApiUnavailable):
+        await client.observe("s")
+    account.answer = None
+    await client.observe("s")
+    assert watched.breakers == [("credentials", 1), ("credentials", -1)]
