@@ -1,14 +1,12 @@
 """One API server for all tests of the CRD, with the CRD installed."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from control_plane import ControlPlane
+from control_plane import ControlPlane, find_kubectl
 from crd.api import Api
-from crd.kubectl import Kubectl
+from kubectl import Kubectl
 from crd_reference import CRD_FILE
 
 
@@ -22,7 +20,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def kubectl(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """A kubectl for an API server that serves AgbSessions."""
     kubectl = Kubectl(
-        program=Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl",
+        program=find_kubectl(),
         kubeconfig=control_plane.kubeconfig,
         home=tmp_path_factory.mktemp("home"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crd.api import Api, agb_session
-from crd.kubectl import Kubectl
+from kubectl import Kubectl
 
 IMAGE = {"imageId": "agb-code-space-1"}
 ADOPTED = {"sessionId": "session-1"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crd.api import Api, agb_session
-from crd.kubectl import Kubectl
+from kubectl import Kubectl
 from crd.words import (
     BAD_IMAGE,
     BAD_INTERVAL,
@@ -162,6 +162,11 @@ CASES = (
     interval("a pollInterval below a second asks too often", "999ms"),
     interval("a pollInterval above five minutes is too rare", "5m1s"),
     interval("a pollInterval needs a unit", "2"),
+    Case(
+        why="a pollInterval has an end",
+        spec={**IMAGE, "pollInterval": "1s" * 11},
+        says=("spec.pollInterval: Too long: may not be more than 20 bytes",),
+    ),
     wrong_type("timeout", 600, got="integer", wanted="string"),
     wrong_type("pollInterval", 2, got="integer", wanted="string"),
     wrong_type("paused", 1, got="integer", wanted="boolean"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crd.api import agb_session
-from crd.kubectl import Kubectl
+from kubectl import Kubectl
 from crd_reference import PAGE_FILE, Field, fields, load_crd, render, schema_of
 
 SCHEMA = schema_of(load_crd())
@@ -52,6 +52,15 @@ def test_patterns_for_editors_and_rules_for_people_agree() -> None:
     for schema in both:
         in_cel = schema["pattern"].replace("\\", "\\\\")
         assert any(f"self.matches('{in_cel}')" in rule["rule"] for rule in schema["x-kubernetes-validations"])
+
+
+def test_an_editor_can_check_every_text_that_people_write() -> None:
+    written = [field.schema for field in FIELDS if field.path.startswith("spec.")]
+    written += [schema["additionalProperties"] for schema in written if "additionalProperties" in schema]
+    texts = [schema for schema in written if schema["type"] == "string"]
+
+    assert texts
+    assert [text for text in texts if "pattern" not in text and "enum" not in text] == []
 
 
 def test_nothing_unknown_is_kept() -> None:

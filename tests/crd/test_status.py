@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from crd.api import Api, agb_session
-from crd.kubectl import Kubectl
+from kubectl import Kubectl
 
 SPEC = {"imageId": "agb-code-space-1"}
 TIME = "2026-03-01T12:00:00Z"
@@ -34,6 +34,7 @@ FULL = {
         "attempts": 1,
         "message": "",
     },
+    "labels": {"team": "a"},
     "recreations": [TIME],
     "lastHandledReconcileAt": "now",
     "conditions": [READY, {**READY, "type": "Paused"}],
@@ -93,6 +94,7 @@ def test_a_full_status_is_kept_as_it_was_written(api: Api, name: str) -> None:
         pytest.param({"sessionStatus": ""}, id="no word from AGB"),
         pytest.param({"lastHandledReconcileAt": "x" * 4096}, id="any annotation's value"),
         pytest.param({"lastOperation": OPERATION}, id="an operation that has just begun"),
+        pytest.param({"labels": {}}, id="that no labels are set"),
         pytest.param({"conditions": []}, id="no conditions"),
     ],
 )
@@ -126,6 +128,8 @@ def test_every_operation_of_the_documentation_can_be_written(api: Api, name: str
         ({"observedGeneration": -2}, "status.observedGeneration: Invalid value: -2"),
         ({"sessionId": "s" * 257}, "status.sessionId: Too long"),
         ({"sessionStatus": "S" * 129}, "status.sessionStatus: Too long"),
+        ({"labels": {"team": "v" * 129}}, "status.labels.team: Too long"),
+        ({"labels": {f"label-{n}": "v" for n in range(21)}}, "status.labels: Too many: 21"),
         ({"recreations": [TIME] * 9}, "status.recreations: Too many: 9"),
         ({"recreations": ["yesterday"]}, 'status.recreations[0]: Invalid value: "yesterday"'),
         ({"lastOperation": {**OPERATION, "type": "Reboot"}}, "status.lastOperation.type: Unsupported value"),
@@ -134,11 +138,20 @@ def test_every_operation_of_the_documentation_can_be_written(api: Api, name: str
             {"lastOperation": {**OPERATION, "startedAt": "noon"}},
             "status.lastOperation.startedAt: Invalid value",
         ),
+        ({"lastOperation": {**OPERATION, "finishedAt": "one"}}, "status.lastOperation.finishedAt: Invalid value"),
+        ({"lastOperation": {**OPERATION, "requestId": "r" * 257}}, "status.lastOperation.requestId: Too long"),
+        ({"lastOperation": {**OPERATION, "message": "m" * 32769}}, "status.lastOperation.message: Too long"),
         ({"lastOperation": {**OPERATION, "attempts": -1}}, "status.lastOperation.attempts: Invalid value"),
         (
             {"lastOperation": {"type": "Pause", "state": "Failed"}},
             "status.lastOperation.startedAt: Required value",
         ),
+        ({"conditions": [{**READY, "type": "not a word"}]}, "status.conditions[0].type: Invalid value"),
+        ({"conditions": [{**READY, "type": "T" * 317}]}, "status.conditions[0].type: Too long"),
+        ({"conditions": [{**READY, "observedGeneration": -1}]}, "status.conditions[0].observedGeneration: Invalid"),
+        ({"conditions": [{**READY, "lastTransitionTime": "noon"}]}, "status.conditions[0].lastTransitionTime: Inva"),
+        ({"conditions": [{**READY, "reason": "R" * 1025}]}, "status.conditions[0].reason: Too long"),
+        ({"conditions": [{**READY, "message": "m" * 32769}]}, "status.conditions[0].message: Too long"),
         ({"conditions": [{**READY, "status": "Maybe"}]}, "status.conditions[0].status: Unsupported value"),
         ({"conditions": [{**READY, "reason": "in words"}]}, "status.conditions[0].reason: Invalid value"),
         ({"conditions": [{**READY, "reason": ""}]}, "status.conditions[0].reason: Invalid value"),

@@ -1,0 +1,44 @@
+"""What all tests on the real API server share: one control plane for each test process, with the CRD installed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control_plane import ControlPlane, find_helm, find_kubectl
+from kubectl import Kubectl
+
+CRD_FILE = Path(__file__).resolve().parent.parent / "crds" / "agbsessions.yaml"
+
+
+@pytest.fixture(scope="session")
+def kubectl_program() -> Path:
+    return find_kubectl()
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> Path:
+    return find_helm()
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane with garbage collection and namespace deletion."""
+    with ControlPlane(controller_manager=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kubectl(
+    control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Kubectl:
+    """The administrator's kubectl for an API server that serves AgbSessions."""
+    kubectl = Kubectl(
+        program=kubectl_program, kubeconfig=control_plane.kubeconfig, home=tmp_path_factory.mktemp("home")
+    )
+    installed = kubectl("apply", "-f", str(CRD_FILE))
+    assert installed.succeeded, installed.err
+    assert installed.err == "", "the API server warns about the CRD"
+    established = kubectl("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
+    assert established.succeeded, established.err
+    return kubectl

@@ -1,0 +1,153 @@
+"""The programs of an end-to-end test: a simulator and an operator, each a process, and the ways to watch them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from agb_simulator.control import SimulatorControl
+from control_plane.processes import free_port
+
+KEY = "simulator-key-a"
+"""The key that the tests' simulators accept."""
+STOP_SECONDS = 15.0
+
+T = TypeVar("T")
+
+
+def eventually(probe: Callable[[], T], *, within: float = 30.0, every: float = 0.1) -> T:
+    """Call `probe` until it returns something true, and return that; fails with its last word after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            last: T | AssertionError = probe()
+        except AssertionError as exc:
+            last = exc
+        if last and not isinstance(last, AssertionError):
+            return last
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s; last: {last!r}")
+        time.sleep(every)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Give a process only what it needs, so that nothing of the developer's shell leaks into a test."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, **more}
+
+
+class Process:
+    """A program that is stopped by its process id, whatever happens."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+        """Start it; stdout and stderr go to `log`, after what is in it."""
+        self.log = log
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM) and return its exit code."""
+        self._popen.send_signal(signal.SIGTERM)
+        return self._popen.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End it as a crash would (SIGKILL)."""
+        self._popen.kill()
+        self._popen.wait(STOP_SECONDS)
+
+    def wait(self, within: float) -> int:
+        """Wait for it to end by itself and return its exit code."""
+        return self._popen.wait(within)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.running:
+            self.kill()
+
+    def text(self) -> str:
+        """All it has written so far."""
+        return self.log.read_text(errors="replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Simulator(Process):
+    """A simulator; `control` works its hooks."""
+
+    def __init__(self, *flags: str, log: Path) -> None:
+        """Start one on a free port and wait for it."""
+        command = [sys.executable, "-m", "agb_simulator", "--port", "0", f"--api-key={KEY}", *flags]
+        super().__init__(command, env=environment(), log=log)
+        self.endpoint: str = eventually(self._address)
+        self.control = SimulatorControl.over_http(self.endpoint)
+
+    def _address(self) -> str:
+        assert self.running, self.text()
+        lines = self.text().splitlines()
+        return str(json.loads(lines[0])["address"]) if lines else ""
+
+
+class Operator(Process):
+    """An operator; `get` asks its HTTP server."""
+
+    def __init__(
+        self, *flags: str, kubeconfig: Path, endpoint: str, log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start one; `ready` waits for it."""
+        self._http = f"127.0.0.1:{free_port()}"
+        command = [sys.executable, "-m", "agb_operator", "run", f"--http-address={self._http}", *flags]
+        given = {"KUBECONFIG": str(kubeconfig), "AGB_ENDPOINT": endpoint, **(env or {})}
+        super().__init__(command, env=environment(**given), log=log)
+
+    def ready(self, *, within: float = 60.0) -> Self:
+        """Wait until it says that it is ready."""
+
+        def probe() -> bool:
+            assert self.running, self.text()
+            return self.get("/readyz")[0] == 200
+
+        eventually(probe, within=within)
+        return self
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its HTTP server: status and text, (0, reason) without an answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self._http}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return exc.code, exc.read().decode()
+        except OSError as exc:
+            return 0, str(exc)
+
+
+def manifest(name: str, namespace: str, **spec: Any) -> dict[str, Any]:
+    """An AgbSession as a user writes it."""
+    return {
+        "apiVersion": "agb.cloud/v1alpha1",
+        "kind": "AgbSession",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
