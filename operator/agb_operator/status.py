@@ -16,7 +16,6 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PAUSED = "Paused"
     OBSERVED = "Observed"
-    PENDING = "Pending"
     CREATING = "Creating"
     PAUSING = "Pausing"
     RESUMING = "Resuming"
@@ -166,10 +165,11 @@ class Report:
 def next_status(previous: SessionStatus, report: Report, *, generation: int, now: datetime) -> SessionStatus:
     """Move the status on; a condition's transition time moves only when its status flips."""
     said = {"Ready": report.ready, "Paused": report.paused}
-    if report.reconciling:
-        said["Reconciling"] = replace(report.ready, status=Truth.TRUE)
     if report.stalled is not None:
         said["Stalled"] = replace(report.stalled, status=Truth.TRUE)
+    elif report.reconciling:
+        # Never both: kstatus believes the one it meets first, and would wait for what a person has to mend.
+        said["Reconciling"] = replace(report.ready, status=Truth.TRUE)
     return SessionStatus(
         observed_generation=generation,
         phase=report.phase,
@@ -205,11 +205,11 @@ def timestamp(moment: datetime) -> str:
 
 
 def parse_timestamp(text: object) -> datetime | None:
-    """Read an RFC 3339 time; None when it is none."""
+    """Read an RFC 3339 time, as UTC; None when it is none."""
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from crd.api import Api, agb_session
-from kubectl import Kubectl
 from crd.words import (
     BAD_IMAGE,
     BAD_INTERVAL,
@@ -23,6 +22,7 @@ from crd.words import (
     RECREATE_NEEDS_IMAGE,
     RESERVED_LABEL_KEY,
 )
+from kubectl import Kubectl
 
 IMAGE = {"imageId": "agb-code-space-1"}
 

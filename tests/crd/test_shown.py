@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from crd.api import agb_session
-from kubectl import Kubectl
 from crd_reference import PAGE_FILE, Field, fields, load_crd, render, schema_of
+from kubectl import Kubectl
 
 SCHEMA = schema_of(load_crd())
 FIELDS = tuple(fields(SCHEMA))
