@@ -44,6 +44,7 @@ def _ensure() -> None:
     finder = Finder()
     found = finder.binaries()
     programs = [found.etcd, found.kube_apiserver, found.kube_controller_manager, finder.kubectl(), finder.helm()]
+    finder.discard_leftovers()
     for program in programs:
         print(program)
 

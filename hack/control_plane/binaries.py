@@ -96,6 +96,10 @@ class Finder:
             say(f"not using {on_path}: it is {found or 'unreadable'}, not Helm {minor(HELM)[0]}")
         return self._supply.get("helm")
 
+    def discard_leftovers(self) -> None:
+        """Remove what only served to make the programs; call it when all that is needed is there."""
+        self._supply.discard_leftovers()
+
     def _assets(self) -> Path | None:
         if not self._environment.get(ASSETS):
             return None

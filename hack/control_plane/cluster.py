@@ -5,6 +5,7 @@ fairness, the default admission plugins, TLS that clients verify. There are no n
 Each one has its own ports, credentials and temporary folder, so several stand side by side.
 """
 
+import http.client
 import json
 import ssl
 import urllib.error
@@ -27,7 +28,7 @@ ADMIN = "control-plane-admin"
 READY_TIMEOUT = 120.0
 """Seconds for one component to become ready; five suffice on an idle machine."""
 _START_ATTEMPTS = 5
-_PROBE_TIMEOUT = 5.0
+_PROBE_TIMEOUT = 2.0
 
 
 class ControlPlane:
@@ -231,7 +232,9 @@ class ControlPlane:
         return commands.etcd(binaries, folder=self.folder, url=self._etcd_url)
 
     def _etcd_is_ready(self) -> bool:
-        return _http_status(f"{self._etcd_url}/health") == 200
+        """Ask for the members by name, so that somebody else's etcd on a port we lost is not taken for ours."""
+        _, answer = _http(f"{self._etcd_url}/v3/cluster/member/list", body=b"{}")
+        return f'"{self.folder.name}"' in answer
 
     def _apiserver_command(self, binaries: Binaries, port: int) -> list[str]:
         self.server_url = f"https://127.0.0.1:{port}"
@@ -251,21 +254,24 @@ class ControlPlane:
             context = ssl.create_default_context(cafile=str(self.certificate_authority))
         except OSError:  # not there yet, or half written; SSLError is one
             return 0
-        return _http_status(f"{self.server_url}{path}", token=self._admin.token, context=context)
+        status, _ = _http(f"{self.server_url}{path}", token=self._admin.token, context=context)
+        return status
 
 
-def _http_status(url: str, *, token: str = "", context: ssl.SSLContext | None = None) -> int:
-    """Return the HTTP status of a GET, 0 if there was no answer. No proxy serves loopback."""
-    handlers = [
-        urllib.request.ProxyHandler({}),
-        *([urllib.request.HTTPSHandler(context=context)] if context else []),
-    ]
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+def _http(
+    url: str, *, body: bytes | None = None, token: str = "", context: ssl.SSLContext | None = None
+) -> tuple[int, str]:
+    """Return status and text of an answer; 0 and nothing if there was none. No proxy serves loopback."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if context is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, data=body, headers=headers)
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=_PROBE_TIMEOUT) as answer:
-            return int(answer.status)
+            return answer.status, answer.read().decode()
     except urllib.error.HTTPError as exc:
         exc.close()
-        return exc.code
-    except OSError:
-        return 0
+        return exc.code, ""
+    except (OSError, http.client.HTTPException):
+        return 0, ""

@@ -18,7 +18,7 @@ def etcd(binaries: Binaries, *, folder: Path, url: str) -> list[str]:
     """Plain HTTP on loopback; peers get any port, since there are none."""
     return [
         str(binaries.etcd),
-        "--name=default",
+        f"--name={folder.name}",
         f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls={url}",
         f"--advertise-client-urls={url}",

@@ -65,6 +65,10 @@ class Supply:
                 failures.append(f"  - {way.how}: {exc}")
         raise NotAvailable("\n".join([f"{program} cannot be had:", *failures, _advice(program)]))
 
+    def discard_leftovers(self) -> None:
+        """Remove what only served to make the programs; call it when all that is needed is there."""
+        self._go.discard_leftovers()
+
     def _ways(self, program: str) -> list[Way]:
         match program:
             case "helm":
