@@ -168,7 +168,7 @@ def held(session: AgbSession) -> bool:
     if not session.deletes_session or session.observe_only or session.abandoned:
         return False
     # A resource that asks for a session has the finalizer before createSession, so that nothing can leak.
-    return bool(session.adopted_id) or not session.deleting or may_have_session(session)
+    return may_have_session(session) or not (session.deleting or session.problem)
 
 
 def may_have_session(session: AgbSession) -> bool:

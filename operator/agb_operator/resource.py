@@ -123,7 +123,8 @@ class AgbSession:
         if not isinstance(paused, bool):
             problems.append("spec.paused must be true or false")
         annotations = _mapping(meta, "annotations")
-        deletion = _choice(spec, "deletionPolicy", ("Delete", "Retain"), "Delete" if image else "Retain", problems)
+        ours = bool(image) and not adopted  # a session that somebody else made is never ended unasked
+        deletion = _choice(spec, "deletionPolicy", ("Delete", "Retain"), "Delete" if ours else "Retain", problems)
         return cls(
             key=Key(_text(meta, "namespace"), _text(meta, "name")),
             uid=_text(meta, "uid"),
@@ -140,8 +141,8 @@ class AgbSession:
             deletes_session=deletion == "Delete",
             observe_only=_choice(spec, "managementPolicy", ("Manage", "Observe"), "Manage", problems) == "Observe",
             recreate=_choice(spec, "onSessionLost", ("Fail", "Recreate"), "Fail", problems) == "Recreate",
-            timeout=_duration(spec, "timeout", DEFAULT_TIMEOUT, problems),
-            poll_interval=_duration(spec, "pollInterval", DEFAULT_POLL_INTERVAL, problems),
+            timeout=_duration(spec, "timeout", DEFAULT_TIMEOUT, "24h", problems),
+            poll_interval=_duration(spec, "pollInterval", DEFAULT_POLL_INTERVAL, "5m", problems),
             abandoned=annotations.get(ABANDON_ANNOTATION) == "true",
             reconcile_requested_at=str(annotations.get(RECONCILE_ANNOTATION) or ""),
             annotations_hash=hash(frozenset((str(k), str(v)) for k, v in annotations.items())),
@@ -162,17 +163,22 @@ def parse_duration(text: str) -> timedelta | None:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return timedelta(seconds=seconds) if 0 < seconds < 10**9 else None
+    duration = timedelta(seconds=seconds) if seconds < 10**9 else timedelta(0)
+    return duration or None
 
 
-def _duration(spec: Mapping[str, Any], name: str, default: timedelta, problems: list[str]) -> timedelta:
+def _duration(
+    spec: Mapping[str, Any], name: str, default: timedelta, longest: str, problems: list[str]
+) -> timedelta:
     value = spec.get(name)
     if value is None:
         return default
     parsed = parse_duration(value) if isinstance(value, str) else None
-    if parsed is None:
-        problems.append(f"spec.{name} must be a duration such as 90s, 10m or 1h30m")
-    return parsed or default
+    most = parse_duration(longest)
+    if parsed is None or most is None or not timedelta(seconds=1) <= parsed <= most:
+        problems.append(f"spec.{name} must be a duration from 1s to {longest}, such as 90s, 1m30s or 5m")
+        return default
+    return parsed
 
 
 def _choice(spec: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str, problems: list[str]) -> str:

@@ -144,8 +144,8 @@ class SessionStatus:
 class Report:
     """All that one pass has to say; `next_status` turns it into a status.
 
-    `reconciling` and `stalled` say whether these conditions are present; they repeat Ready's reason and message
-    (a stalled deletion has its own words in `stalled`).
+    `reconciling` and `stalled` say whether these conditions are present, Stalled before Reconciling; they repeat
+    Ready's reason and message (a stalled deletion has its own words in `stalled`).
     """
 
     phase: Phase

@@ -89,7 +89,7 @@ def status_from_dict(body: object) -> SessionStatus:
         conditions=tuple(
             _condition_from_dict(c)
             for c in (conditions if isinstance(conditions, list) else ())
-            if isinstance(c, Mapping) and c.get("status") in set(Truth) and _text(c, "type")
+            if isinstance(c, Mapping) and _text(c, "status") in set(Truth) and _text(c, "type")
         ),
     )
 

@@ -1,0 +1,175 @@
+"""Small builders for the tests of the pure core: a resource, a look at its session, and one plan carried on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agb_operator.reports import Facts, Plan
+from agb_operator.resource import FINALIZER, AgbSession
+from agb_operator.states import Observation, SessionState, state_of
+from agb_operator.status import (
+    Condition,
+    Operation,
+    OperationState,
+    OperationType,
+    Phase,
+    SessionStatus,
+    Truth,
+    next_status,
+    timestamp,
+)
+from agb_operator.status_json import status_from_dict, status_to_dict
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+NO_FACTS = Facts()
+ID = "session-1"
+IMAGE = "agb-code-space-1"
+
+
+def later(seconds: float) -> datetime:
+    """Give the time so many seconds after `NOW`."""
+    return NOW + timedelta(seconds=seconds)
+
+
+def a_body(
+    *,
+    spec: Mapping[str, Any] | None = None,
+    status: Mapping[str, Any] | None = None,
+    name: str = "batch-7",
+    namespace: str = "ml",
+    uid: str = "uid-1",
+    version: str = "100",
+    generation: int = 1,
+    created: datetime = NOW,
+    deleting: bool = False,
+    finalizers: Sequence[str] = (FINALIZER,),
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Build an object as the API server gives it."""
+    meta: dict[str, Any] = {
+        "name": name,
+        "namespace": namespace,
+        "uid": uid,
+        "resourceVersion": version,
+        "generation": generation,
+        "creationTimestamp": timestamp(created),
+        "finalizers": list(finalizers),
+        "annotations": dict(annotations or {}),
+    }
+    if deleting:
+        meta["deletionTimestamp"] = timestamp(later(3600))
+    body: dict[str, Any] = {"metadata": meta, "spec": dict({"imageId": IMAGE} if spec is None else spec)}
+    body["status"] = dict({"observedGeneration": -1} if status is None else status)
+    return body
+
+
+def a_session(
+    *,
+    status: SessionStatus | None = None,
+    adopted: str = "",
+    held: bool = True,
+    name: str = "batch-7",
+    namespace: str = "ml",
+    uid: str = "uid-1",
+    version: str = "100",
+    generation: int = 1,
+    created: datetime = NOW,
+    deleting: bool = False,
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> AgbSession:
+    """Build a resource that created its session (or adopts one); keyword arguments left over are spec fields."""
+    source = {"sessionId": adopted} if adopted else {"imageId": IMAGE}
+    body = a_body(
+        spec={**source, **spec},
+        status=status_to_dict(status or SessionStatus()),
+        name=name,
+        namespace=namespace,
+        uid=uid,
+        version=version,
+        generation=generation,
+        created=created,
+        deleting=deleting,
+        finalizers=(FINALIZER,) if held else (),
+        annotations=annotations,
+    )
+    return AgbSession.from_body(body)
+
+
+def a_status(
+    *,
+    ready: Truth = Truth.FALSE,
+    reason: str = "Creating",
+    session_id: str = ID,
+    session_status: str = "",
+    phase: Phase | None = Phase.PENDING,
+    operation: Operation | None = None,
+    labels: Mapping[str, str] | None = None,
+    generation: int = 1,
+    recreations: tuple[str, ...] = (),
+) -> SessionStatus:
+    """Build the status that a pass before has left."""
+    condition = Condition(
+        type="Ready",
+        status=ready,
+        reason=reason,
+        message="Said before.",
+        observed_generation=generation,
+        last_transition_time=timestamp(NOW),
+    )
+    return SessionStatus(
+        observed_generation=generation,
+        phase=phase,
+        session_id=session_id,
+        session_status=session_status,
+        desired_state="Running",
+        operation=operation,
+        labels={} if labels is None else labels,
+        recreations=recreations,
+        conditions=(condition,),
+    )
+
+
+def an_operation(
+    kind: OperationType,
+    state: OperationState = OperationState.IN_PROGRESS,
+    *,
+    attempts: int = 1,
+    started: float = 0.0,
+    message: str = "",
+) -> Operation:
+    """Build an operation that began `started` seconds after `NOW`."""
+    begun = later(started)
+    finished = None if state == OperationState.IN_PROGRESS else begun
+    return Operation(type=kind, state=state, started_at=begun, finished_at=finished, attempts=attempts, message=message)
+
+
+def seen(status: str, session_id: str = ID) -> Observation:
+    """Build a look at a session that brought back this word of the API."""
+    return Observation(session_id=session_id, status=status, state=state_of(status), taken_at=0.0)
+
+
+def not_found(session_id: str = ID) -> Observation:
+    """Build a look at a session that the API does not know."""
+    return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=0.0)
+
+
+def carried_on(session: AgbSession, plan: Plan, *, now: datetime = NOW) -> AgbSession:
+    """Give the resource once a plan's report was written and read back; without a report it is as it was."""
+    if plan.report is None:
+        return session
+    status = next_status(session.status, plan.report, generation=session.generation, now=now)
+    return replace(session, status=status_from_dict(status_to_dict(status)))
+
+
+def conditions(session: AgbSession) -> dict[str, tuple[str, str]]:
+    """Give status and reason of each condition."""
+    return {c.type: (str(c.status), c.reason) for c in session.status.conditions}
+
+
+def said(session: AgbSession, kind: str = "Ready") -> str:
+    """Give a condition's message."""
+    condition = session.status.condition(kind)
+    assert condition is not None, f"there is no condition {kind}"
+    return condition.message
