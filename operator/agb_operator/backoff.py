@@ -1,6 +1,6 @@
 """How long to wait before the next try, as pure arithmetic; randomness is passed in.
 
-Full jitter: the wait is drawn evenly from zero to a ceiling that doubles, so that thousands of resources that failed
+Full jitter: the wait is drawn evenly up to a ceiling that doubles, so that thousands of resources that failed
 together do not come back together.
 """
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .reports import Action, Announcement, Facts, Plan, base_report, begun, elapsed, no_look_verdict
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, begun, elapsed
 from .resource import AgbSession
 from .states import Observation, SessionState
 from .status import OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
@@ -43,10 +43,12 @@ def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: dat
         return Plan(requeue=LOOK_AGAIN) if unsure else Plan(action=Action.LET_GO)
     if unsure:
         return Plan(requeue=LOOK_AGAIN)
+    if session.observe_only:
+        return Plan(report=_nothing_to_observe(session), requeue=SLOW)
     if not needs_lookup(session) or facts.since_create is not None:
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
         return Plan(report=_intent(session, now=now), requeue=0.0)
-    return Plan(action=Action.CREATE, report=_creating(session, now=now))
+    return Plan(action=Action.CREATE, report=_asking(session, now=now))
 
 
 def _intent(session: AgbSession, *, now: datetime) -> Report:
@@ -55,27 +57,46 @@ def _intent(session: AgbSession, *, now: datetime) -> Report:
     operation = begun(session, OperationType.CREATE, now=now, attempts=attempts + 1)
     if last is not None and last.is_running(OperationType.CREATE):
         operation = replace(operation, message=last.message)
-    return replace(_creating(session, now=now), operation=operation)
+    return replace(_asking(session, now=now), operation=operation)
 
 
-def _creating(session: AgbSession, *, now: datetime) -> Report:
-    reason = Reason.CREATING
-    ready = Verdict(status=Truth.FALSE, reason=reason, message="AGB is asked for a session.")
-    paused = replace(no_look_verdict(reason), status=Truth.FALSE, message="There is no session yet.")
-    report = base_report(session, phase=Phase.CREATING, ready=ready, paused=paused)
+def _asking(session: AgbSession, *, now: datetime) -> Report:
     operation = session.status.operation
-    late = operation is not None and operation.type == OperationType.CREATE
-    if late and operation is not None and elapsed(operation, now) > session.timeout.total_seconds():
-        text = "No session came into being within spec.timeout. The operator keeps trying."
-        report = replace(report, ready=replace(ready, reason=Reason.CREATE_FAILED, message=text))
+    created = operation is not None and operation.type == OperationType.CREATE
+    if created and operation is not None and elapsed(operation, now) > session.timeout.total_seconds():
+        text = (
+            "No session came into being within spec.timeout. The operator tries on; if it lasts, ask AGB's support."
+        )
+        return _creating(session, Reason.CREATE_FAILED, text, paused="There is no session yet.")
+    return _creating(session, Reason.CREATING, "AGB is asked for a session.", paused="There is no session yet.")
+
+
+def _creating(session: AgbSession, reason: Reason, message: str, *, paused: str) -> Report:
+    ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
+    report = base_report(session, phase=Phase.CREATING, ready=ready, paused=replace(ready, message=paused))
     return replace(report, reconciling=True)
+
+
+def _nothing_to_observe(session: AgbSession) -> Report:
+    message = (
+        "There is no session to observe, and none is created while spec.managementPolicy is Observe. Set it to Manage "
+        "to create one; to observe a session that exists, name it by spec.sessionId in another AgbSession."
+    )
+    ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
+    paused = replace(ready, message="There is no session.")
+    return replace(base_report(session, phase=Phase.PENDING, ready=ready, paused=paused), stalled=ready)
+
+
+def _exists(session: AgbSession) -> Report:
+    looked = "The session has not been looked at yet."
+    return _creating(session, Reason.CREATING, "AGB has created the session.", paused=looked)
 
 
 def created_report(
     session: AgbSession, *, session_id: str, request_id: str, now: datetime
 ) -> tuple[Report, Announcement]:
     """Give what to write once createSession has answered: the id, before anything else happens."""
-    report = _creating(session, now=now)
+    report = _exists(session)
     operation = begun(session, OperationType.CREATE, now=now)
     report = replace(
         report, session_id=session_id, labels=session.labels, operation=replace(operation, request_id=request_id)
@@ -87,7 +108,7 @@ def created_report(
 
 
 def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
-    report = _creating(session, now=now)
+    report = _exists(session)
     operation = begun(session, OperationType.CREATE, now=now)
     # Its labels may be those of an earlier spec, so they count as unknown and are set again.
     report = replace(report, session_id=seen.session_id, session_status=seen.status, labels=None, operation=operation)

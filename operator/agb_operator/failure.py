@@ -15,10 +15,10 @@ from .errors import (
     TerminalError,
     Throttled,
 )
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, no_look_verdict, seen_report
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, no_look_verdict, seen_report, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation
-from .status import Phase, Reason, Truth, Verdict
+from .status import Reason, Truth, Verdict
 from .transitions import blocked
 
 PATIENCE: Final = 10.0
@@ -55,13 +55,12 @@ def failed(
     if isinstance(error, SessionNotFound):
         return Plan(requeue=1.0)  # the next look decides whether to believe it
     message = f"{_DOING.get(attempted, 'Looking at the session')} failed: {error.message} {_advice(error)}".strip()
-    reason = Reason(error.reason)
+    reason = _reason(error, attempted)
     ready = Verdict(
         status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
     )
     if seen is None:
-        phase = session.status.phase or Phase.PENDING
-        report = base_report(session, phase=phase, ready=ready, paused=no_look_verdict(reason))
+        report = base_report(session, phase=unseen_phase(session), ready=ready, paused=no_look_verdict(reason))
     else:
         report = seen_report(session, seen, ready=ready)
     stalls = isinstance(error, TerminalError) and not isinstance(error, QuotaExceeded)
@@ -69,6 +68,12 @@ def failed(
     if session.desired == DesiredState.GONE and (stalls or facts.failing_for > session.timeout.total_seconds()):
         report = blocked(report, message)
     return Plan(report=report, requeue=requeue, announcements=_announced(session, reason, message))
+
+
+def _reason(error: AgbError, attempted: Action) -> Reason:
+    if isinstance(error, RequestRefused) and attempted != Action.CREATE:
+        return Reason.INVALID_SPEC  # only the spec's words reach the API: an id, or labels
+    return Reason(error.reason)
 
 
 def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Announcement, ...]:

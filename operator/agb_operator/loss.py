@@ -7,11 +7,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .reports import SLOW, Action, Announcement, Facts, Plan, seen_report
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, seen_report, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Operation, OperationState, OperationType, Phase, Reason, Truth, Verdict
-from .transitions import blocked
+from .status import (
+    Operation,
+    OperationState,
+    OperationType,
+    Phase,
+    Reason,
+    Truth,
+    Verdict,
+    parse_timestamp,
+    timestamp,
+)
+from .transitions import blocked, finished, unexpected
 
 BELIEVE_AFTER: Final = 5.0
 """Seconds between the two looks after which "not found" is believed."""
@@ -24,7 +34,6 @@ def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
     if (doubt := _doubt(session, seen, facts)) is not None:
         return doubt
     if _may_recreate(session, now):
-        moment = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         text = f"Session {session.session_id} is gone with its state; a new one takes its place."
         ready = Verdict(status=Truth.FALSE, reason=Reason.CREATING, message=text)
         report = replace(
@@ -38,7 +47,7 @@ def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
                 started_at=now,
                 message=f"Takes the place of {session.session_id}.",
             ),
-            recreations=(*_recent(session, now), moment),
+            recreations=(*_recent(session, now), timestamp(now)),
             labels=None,
             reconciling=True,
         )
@@ -74,12 +83,8 @@ def _doubt(session: AgbSession, seen: Observation, facts: Facts) -> Plan | None:
         "taken for lost. Check that the key belongs to the account of the sessions and that the endpoint is right."
     )
     ready = Verdict(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
-    report = replace(
-        seen_report(session, seen, ready=ready),
-        phase=session.status.phase or Phase.UNKNOWN,
-        session_status=session.status.session_status,
-        paused=replace(ready, message="AGB's answers are not believed at present."),
-    )
+    paused = replace(ready, message="AGB's answers are not believed at present.")
+    report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
     if session.desired == DesiredState.GONE:
         report = blocked(report, message)
     return Plan(report=report, requeue=60.0)
@@ -107,15 +112,8 @@ def _may_recreate(session: AgbSession, now: datetime) -> bool:
 
 
 def _recent(session: AgbSession, now: datetime) -> tuple[str, ...]:
-    moments = [(text, _age(text, now)) for text in session.status.recreations]
-    return tuple(text for text, age in moments if age is not None and age < 3600.0)
-
-
-def _age(text: str, now: datetime) -> float | None:
-    try:
-        return (now - datetime.fromisoformat(text)).total_seconds()
-    except (ValueError, TypeError):
-        return None
+    moments = [(text, parse_timestamp(text)) for text in session.status.recreations]
+    return tuple(text for text, moment in moments if moment is not None and (now - moment).total_seconds() < 3600.0)
 
 
 def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
@@ -135,8 +133,10 @@ def done(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
     return Plan(action=Action.LET_GO, announcements=(Announcement(reason="Released", message=text),))
 
 
-def observed(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
+def observed(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Report what is seen and call nothing (managementPolicy: Observe)."""
+    if seen.state == SessionState.UNKNOWN:
+        return unexpected(session, seen)
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
         if (doubt := _doubt(session, seen, facts)) is not None:
             return doubt
@@ -151,8 +151,10 @@ def observed(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
         message += " spec.paused differs and is not enforced."
     ready = Verdict(status=Truth.TRUE, reason=Reason.OBSERVED, message=message)
-    moving = seen.state in _MOVING
-    return Plan(
-        report=seen_report(session, seen, ready=ready),
-        requeue=session.poll_interval.total_seconds() if moving else None,
-    )
+    report = seen_report(session, seen, ready=ready)
+    if seen.state in _MOVING:
+        return Plan(report=report, requeue=session.poll_interval.total_seconds())
+    # What was under way when Observe was set has come to its end, or will not go on.
+    paused = seen.state == SessionState.PAUSED
+    operation, announcements = finished(session, paused=paused, session_id=seen.session_id, now=now)
+    return Plan(report=replace(report, operation=operation), announcements=announcements)

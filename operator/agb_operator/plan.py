@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from .loss import done, lost, observed
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, held, no_look_verdict
+from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, held, no_look_verdict, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Phase, Reason, Truth, Verdict
+from .status import Reason, Truth, Verdict
 from .transitions import call, moving, settled, unexpected
 
 
@@ -73,11 +73,11 @@ TABLE: Final = {
 def plan(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Choose the next step from facts alone; the reconciler carries it out."""
     if session.observe_only and not session.deleting:
-        return observed(session, seen, facts=facts)
+        return observed(session, seen, now=now, facts=facts)
     step = TABLE[session.desired][seen.state]
     match step:
         case Step.SETTLED:
-            return settled(session, seen, now=now)
+            return settled(session, seen, now=now, facts=facts)
         case Step.WAIT:
             return moving(session, seen, now=now)
         case Step.PAUSE:
@@ -91,7 +91,7 @@ def plan(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
         case Step.DONE:
             return done(session, seen, facts=facts)
         case Step.UNEXPECTED:
-            return unexpected(session, seen, now=now)
+            return unexpected(session, seen)
         case _:
             assert_never(step)
 
@@ -119,13 +119,26 @@ def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
 
 def _stalled(session: AgbSession, reason: Reason, message: str) -> Plan:
     ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
-    report = base_report(
-        session, phase=session.status.phase or Phase.PENDING, ready=ready, paused=no_look_verdict(reason)
-    )
+    report = base_report(session, phase=unseen_phase(session), ready=ready, paused=no_look_verdict(reason))
     before = session.status.condition("Ready")
     known = before is not None and before.reason == reason
     return Plan(
         report=replace(report, stalled=ready),
         requeue=SLOW,
         announcements=() if known else (Announcement(reason=reason, message=message, warning=True),),
+    )
+
+
+def is_settled(session: AgbSession) -> bool:
+    """Tell whether the status says that nothing is left to do, so that watch and resync look after the resource."""
+    status = session.status
+    ready = status.condition("Ready")
+    asked = session.reconcile_requested_at
+    return (
+        ready is not None
+        and ready.status == Truth.TRUE
+        and ready.observed_generation == session.generation == status.observed_generation
+        and not session.deleting
+        and held(session) == session.has_finalizer
+        and (not asked or asked == status.last_handled_reconcile_at)
     )

@@ -119,6 +119,12 @@ def phase_of(state: SessionState) -> Phase:
     return _PHASES[state]
 
 
+def unseen_phase(session: AgbSession) -> Phase:
+    """Give the word for a session that cannot be looked at; what was seen before no longer counts."""
+    before = session.status.phase or Phase.PENDING
+    return before if before == Phase.PENDING or not session.session_id else Phase.UNKNOWN
+
+
 def paused_verdict(state: SessionState, status: str) -> Verdict:
     """Say whether the session is paused; only the API's PAUSED counts."""
     truth = {SessionState.PAUSED: Truth.TRUE, SessionState.UNKNOWN: Truth.UNKNOWN}.get(state, Truth.FALSE)
@@ -138,7 +144,7 @@ def base_report(session: AgbSession, *, phase: Phase, ready: Verdict, paused: Ve
     """Start a report with what every report repeats from the resource and its status."""
     status = session.status
     return Report(
-        phase=phase,
+        phase=Phase.DELETING if session.deleting else phase,
         ready=ready,
         paused=paused,
         desired_state=_desired_word(session),
@@ -194,17 +200,26 @@ def begun(
     )
 
 
+def unfinished(session: AgbSession, kind: OperationType) -> Operation | None:
+    """Give the last operation if it is of that kind and has not succeeded; None when all was well since it failed."""
+    last, ready = session.status.operation, session.status.condition("Ready")
+    if last is None or last.type != kind or last.state == OperationState.SUCCEEDED:
+        return None
+    well = ready is not None and ready.status == Truth.TRUE
+    return None if well and last.state == OperationState.FAILED else last
+
+
 def elapsed(operation: Operation, now: datetime) -> float:
     """Give an operation's age in seconds; a clock that was set back does not make it negative."""
     return max(0.0, (now - operation.started_at).total_seconds())
 
 
-def poll_delay(session: AgbSession, operation: Operation | None, now: datetime) -> float:
+def poll_delay(session: AgbSession, operation: Operation, now: datetime) -> float:
     """Give the seconds until a moving session is looked at again.
 
     That is the resource's pollInterval, and past its timeout a tenth of the time it has been moving (at most `SLOW`).
     """
     usual = session.poll_interval.total_seconds()
-    if operation is None or elapsed(operation, now) <= session.timeout.total_seconds():
+    if elapsed(operation, now) <= session.timeout.total_seconds():
         return usual
     return min(SLOW, max(usual, elapsed(operation, now) / 10))

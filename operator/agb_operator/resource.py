@@ -105,7 +105,9 @@ class AgbSession:
 
     def session_labels(self, cluster_name: str) -> dict[str, str]:
         """The labels of a created session: the user's, and ours, by which it is found again."""
-        return {**self.labels, **self.owner_labels(), **_own_labels(self.key, cluster_name)}
+        # Only the UID decides; name and namespace tell people in the AGB console, so cutting them is safe.
+        names = {"agb-operator-namespace": self.key.namespace, "agb-operator-name": self.key.name[:_LABEL_LENGTH]}
+        return {**self.labels, **self.owner_labels(), **names, **own_labels(cluster_name)}
 
     def owner_labels(self) -> dict[str, str]:
         """The label that finds the sessions made for this resource and for no other, ever."""
@@ -151,10 +153,9 @@ class AgbSession:
         )
 
 
-def _own_labels(key: Key, cluster_name: str) -> dict[str, str]:
-    # Only the UID decides; the others tell people in the AGB console where a session belongs, so cutting them is safe.
-    named = {"namespace": key.namespace, "name": key.name, "cluster": cluster_name}
-    return {f"agb-operator-{what}": value[:_LABEL_LENGTH] for what, value in named.items()}
+def own_labels(cluster_name: str) -> dict[str, str]:
+    """The label that all sessions carry which the operator of a cluster has created."""
+    return {"agb-operator-cluster": cluster_name[:_LABEL_LENGTH]}
 
 
 def parse_duration(text: str) -> timedelta | None:
@@ -167,9 +168,7 @@ def parse_duration(text: str) -> timedelta | None:
     return duration or None
 
 
-def _duration(
-    spec: Mapping[str, Any], name: str, default: timedelta, longest: str, problems: list[str]
-) -> timedelta:
+def _duration(spec: Mapping[str, Any], name: str, default: timedelta, longest: str, problems: list[str]) -> timedelta:
     value = spec.get(name)
     if value is None:
         return default

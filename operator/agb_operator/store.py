@@ -84,15 +84,17 @@ class Store:
         """
         if session.observe_only:
             return "", True
-        for key in self.claimants(session.session_id):
-            other = self._sessions[key]
-            if other.uid == session.uid or other.observe_only or other.seniority > session.seniority:
+        claimants = (self._sessions[key] for key in self.claimants(session.session_id))
+        for other in sorted(claimants, key=lambda claimant: claimant.seniority):
+            if other.seniority >= session.seniority:
+                break
+            if other.observe_only:
                 continue
-            sees = self._sees.get(key)
+            sees = self._sees.get(other.key)
             if sees is None and not other.status.session_status:
-                return str(key), False
+                return str(other.key), False
             if sees is not False:
-                return str(key), True
+                return str(other.key), True
         return "", True
 
     def phases(self) -> Counter[tuple[str, str]]:

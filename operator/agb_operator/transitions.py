@@ -13,17 +13,17 @@ from .reports import (
     Plan,
     begun,
     elapsed,
-    paused_verdict,
     phase_of,
     poll_delay,
     seen_report,
+    unfinished,
 )
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Operation, OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
+from .status import Operation, OperationState, OperationType, Reason, Report, Truth, Verdict
 
 SETTLE: Final = 5.0
-"""Seconds for which the state that a call has just left may still be read before it counts as a failure."""
+"""Seconds, doubled with each attempt, for which the state that a call has left may be a stale read."""
 MANY_ATTEMPTS: Final = 3
 """Failures after which a person should look."""
 
@@ -33,6 +33,7 @@ _MOVES: Final = {
     SessionState.RESUMING: (OperationType.RESUME, Reason.RESUMING, Reason.RESUME_TIMED_OUT),
     SessionState.DELETING: (OperationType.RELEASE, Reason.DELETING, Reason.DELETION_BLOCKED),
 }
+_LEFT_BY: Final = {SessionState.RUNNING: OperationType.PAUSE, SessionState.PAUSED: OperationType.RESUME}
 _CALLS: Final = {
     Action.PAUSE: (OperationType.PAUSE, SessionState.PAUSING, "PAUSING"),
     Action.RESUME: (OperationType.RESUME, SessionState.RESUMING, "RESUMING"),
@@ -40,8 +41,14 @@ _CALLS: Final = {
 }
 
 
-def settled(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
+def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Report that the session is as asked; labels that changed in the spec are set now."""
+    last = session.status.operation
+    if last is not None and last.is_running(_LEFT_BY[seen.state]):
+        # The spec was flipped back at once: what looks like the goal may be what the accepted call is leaving.
+        wait = _stale_for(last, now=now, facts=facts)
+        if wait > 0:
+            return Plan(requeue=min(wait, session.poll_interval.total_seconds()))
     paused = seen.state == SessionState.PAUSED
     ready = Verdict(
         status=Truth.TRUE,
@@ -51,7 +58,7 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
         else "The session is running, as asked.",
     )
     report = seen_report(session, seen, ready=ready)
-    operation, announcements = _finished(session, paused=paused, session_id=seen.session_id, now=now)
+    operation, announcements = finished(session, paused=paused, session_id=seen.session_id, now=now)
     if session.image_id and session.status.labels != session.labels:
         labelled = begun(session, OperationType.SET_LABELS, now=now).ended(OperationState.SUCCEEDED, now)
         report = replace(report, operation=labelled, labels=session.labels)
@@ -59,15 +66,20 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     return Plan(report=replace(report, operation=operation), announcements=announcements)
 
 
-def _finished(
+def _stale_for(last: Operation, *, now: datetime, facts: Facts) -> float:
+    """Give the seconds for which a look may still show the state that the last accepted call has left."""
+    since = elapsed(last, now) if facts.since_call is None else facts.since_call
+    return min(SLOW, SETTLE * 2.0 ** min(last.attempts, 16)) - since if last.attempts else 0.0
+
+
+def finished(
     session: AgbSession, *, paused: bool, session_id: str, now: datetime
 ) -> tuple[Operation | None, tuple[Announcement, ...]]:
     """Close the operation that brought the session here, and say so once."""
     last = session.status.operation
     if last is None or last.state == OperationState.SUCCEEDED:
         return last, ()
-    brought = {OperationType.PAUSE} if paused else {OperationType.RESUME, OperationType.CREATE}
-    if last.type in brought:
+    if last.type in (OperationType.CREATE, OperationType.PAUSE if paused else OperationType.RESUME):
         word = "Paused" if paused else "Running"
         ended = last.ended(OperationState.SUCCEEDED, now)
         return ended, (Announcement(reason=word, message=f"Session {session_id} is {word.lower()}."),)
@@ -81,14 +93,15 @@ def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     kind, reason, late_reason = _MOVES[seen.state]
     if seen.state == SessionState.DELETING and session.desired != DesiredState.GONE:
         late_reason = Reason.UNEXPECTED_STATE  # somebody else ends the session
-    last = session.status.operation
-    if last is None or last.type != kind or last.state == OperationState.SUCCEEDED:
-        last = begun(session, kind, now=now)
-    too_long = elapsed(last, now) > session.timeout.total_seconds()
-    if not too_long:
-        ready = Verdict(status=Truth.FALSE, reason=reason, message=_moving_message(session, seen.state))
-        report = replace(seen_report(session, seen, ready=ready), operation=last, reconciling=True)
-        return Plan(report=report, requeue=poll_delay(session, last, now))
+    last = unfinished(session, kind) or begun(session, kind, now=now)
+    if elapsed(last, now) <= session.timeout.total_seconds():
+        drift = _drift(session, seen) if seen.state != SessionState.DELETING else ()
+        return Plan(
+            report=_under_way(session, seen_report(session, seen, ready=_moving(session, seen.state, reason)), last),
+            requeue=poll_delay(session, last, now),
+            announcements=drift,
+            drifted=bool(drift),
+        )
     message = (
         f"AGB has said {seen.status} for longer than spec.timeout. The operator keeps looking; "
         "if it does not end, ask AGB's support, or raise spec.timeout."
@@ -109,7 +122,7 @@ def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     return Plan(report=report, requeue=poll_delay(session, last, now), announcements=announcements)
 
 
-def _moving_message(session: AgbSession, state: SessionState) -> str:
+def _moving(session: AgbSession, state: SessionState, reason: Reason) -> Verdict:
     words = {
         SessionState.STARTING: "AGB is starting the session.",
         SessionState.PAUSING: "AGB is pausing the session.",
@@ -124,50 +137,43 @@ def _moving_message(session: AgbSession, state: SessionState) -> str:
         (DesiredState.GONE, SessionState.RESUMING): " It is released once it is running.",
         (DesiredState.GONE, SessionState.STARTING): " It is released once it is running.",
     }
-    return words[state] + then.get((session.desired, state), "")
+    message = words[state] + then.get((session.desired, state), "")
+    return Verdict(status=Truth.FALSE, reason=reason, message=message)
+
+
+def _under_way(session: AgbSession, report: Report, operation: Operation) -> Report:
+    """Add the operation that is under way, and that a person should look if calls before came to nothing."""
+    report = replace(report, operation=operation, reconciling=True)
+    if operation.type == OperationType.CREATE or operation.attempts <= MANY_ATTEMPTS:
+        return report
+    text = f"AGB accepts to {operation.type.lower()} the session, but it does not stay so. Ask AGB's support."
+    ready = Verdict(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=text)
+    report = replace(report, ready=ready, stalled=ready)
+    return blocked(report, text) if session.desired == DesiredState.GONE else report
 
 
 def call(session: AgbSession, seen: Observation, action: Action, *, now: datetime, facts: Facts) -> Plan:
     """Make a call that is legal in the state seen, unless an accepted one has had too little time to show."""
     kind, state, status = _CALLS[action]
-    last = session.status.operation
-    again = last is not None and last.type == kind and last.state != OperationState.SUCCEEDED
-    attempts = 0
-    if again and last is not None:
+    last = unfinished(session, kind)
+    if last is not None:
         # An accepted call left the session where it was: a stale read at first, a failure after that.
-        attempts = last.attempts
-        wait = 0.0 if facts.since_call is None else max(SETTLE, min(SLOW, 5.0 * 2.0**attempts)) - facts.since_call
-        if attempts and wait > 0:
+        wait = _stale_for(last, now=now, facts=facts)
+        if wait > 0:
             return Plan(requeue=min(wait, session.poll_interval.total_seconds()))
         if last.state == OperationState.IN_PROGRESS and elapsed(last, now) > session.timeout.total_seconds():
             return _call_failed(session, seen, last, now=now)
-    operation = begun(session, kind, now=now, attempts=attempts + 1)
-    ready = Verdict(status=Truth.FALSE, reason=Reason(phase_of(state)), message=_moving_message(session, state))
-    report = seen_report(session, seen, ready=ready)
-    report = replace(
-        report,
-        phase=phase_of(state),
-        session_status=status,  # the API promises that an accepted call shows at once
-        paused=paused_verdict(state, status),
-        operation=operation,
-        reconciling=True,
-    )
-    if attempts >= MANY_ATTEMPTS:
-        text = f"AGB accepts to {kind.lower()} the session, but it does not stay so. Ask AGB's support."
-        report = replace(report, stalled=replace(ready, reason=Reason.UNEXPECTED_STATE, message=text))
-        if session.desired == DesiredState.GONE:
-            report = blocked(report, text)
-    drifted = _was_settled(session)
-    announcements = ()
-    if drifted:
-        text = f"Session {seen.session_id} was found {seen.status} without a change of the spec; it is brought back."
-        announcements = (Announcement(reason="DriftDetected", message=text, warning=True),)
+    # The API promises that an accepted call shows at once, so the report is what the next look will say.
+    expected = replace(seen, state=state, status=status)
+    operation = begun(session, kind, now=now, attempts=(last.attempts if last is not None else 0) + 1)
+    ready = _moving(session, state, Reason(phase_of(state)))
+    drift = _drift(session, seen)
     return Plan(
         action=action,
-        report=report,
+        report=_under_way(session, seen_report(session, expected, ready=ready), operation),
         requeue=session.poll_interval.total_seconds(),
-        announcements=announcements,
-        drifted=drifted,
+        announcements=drift,
+        drifted=bool(drift),
     )
 
 
@@ -197,19 +203,23 @@ def _call_failed(session: AgbSession, seen: Observation, last: Operation, *, now
     )
 
 
-def _was_settled(session: AgbSession) -> bool:
-    """Tell whether the last word was that all is as this very spec asks."""
+def _drift(session: AgbSession, seen: Observation) -> tuple[Announcement, ...]:
+    """Say that somebody else moved the session, if the last word was that all is as this very spec asks."""
     ready = session.status.condition("Ready")
-    return (
+    settled_before = (
         ready is not None
         and ready.status == Truth.TRUE
         and ready.reason != Reason.OBSERVED
         and ready.observed_generation == session.generation
         and not session.deleting
     )
+    if not settled_before:
+        return ()
+    text = f"Session {seen.session_id} was found {seen.status} without a change of the spec; it is brought back."
+    return (Announcement(reason="DriftDetected", message=text, warning=True),)
 
 
-def unexpected(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
+def unexpected(session: AgbSession, seen: Observation) -> Plan:
     """Say that the API's word is not known, and call nothing."""
     said = f"the status {seen.status!r}, which this operator does not know" if seen.status else "no status"
     message = f"AGB gives {said}. Nothing is called until it says something else; look for a newer operator."
@@ -217,11 +227,11 @@ def unexpected(session: AgbSession, seen: Observation, *, now: datetime) -> Plan
     report = replace(seen_report(session, seen, ready=ready), reconciling=True)
     if session.desired == DesiredState.GONE:
         report = blocked(report, message)
-    return Plan(report=report, requeue=max(poll_delay(session, None, now), 10.0))
+    return Plan(report=report, requeue=max(session.poll_interval.total_seconds(), 10.0))
 
 
 def blocked(report: Report, message: str) -> Report:
     """Say that a deletion does not get on, and the two ways out."""
     text = f"{message} {WAYS_OUT}"
     verdict = Verdict(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message=text)
-    return replace(report, stalled=verdict, phase=Phase.DELETING)
+    return replace(report, stalled=verdict)

@@ -6,6 +6,7 @@ time. First come, first served, so that nobody starves.
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from .resource import Key
 
@@ -69,7 +70,8 @@ class WorkQueue:
                 if waker.done() and not waker.cancelled():
                     self._wake()  # the call was for us: pass it on
                 else:
-                    self._wakers.remove(waker)
+                    with suppress(ValueError):  # a call that came after the cancellation has dropped it already
+                        self._wakers.remove(waker)
                 raise
         key = self._ready.popleft()
         self._waiting.discard(key)
