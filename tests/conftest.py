@@ -1,5 +1,6 @@
 """What all tests on the real API server share: one control plane for each test process, with the CRD installed."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from control_plane import ControlPlane, find_helm, find_kubectl
 from kubectl import Kubectl
 
 CRD_FILE = Path(__file__).resolve().parent.parent / "crds" / "agbsessions.yaml"
+
+
+def pytest_sessionstart() -> None:
+    """Keep looptime from making an event loop, which nobody closes, when it looks at the first test without one."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +35,7 @@ def control_plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def kubectl(
-    control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Kubectl:
+def kubectl(control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """The administrator's kubectl for an API server that serves AgbSessions."""
     kubectl = Kubectl(
         program=kubectl_program, kubeconfig=control_plane.kubeconfig, home=tmp_path_factory.mktemp("home")
