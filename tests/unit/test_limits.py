@@ -165,7 +165,7 @@ async def test_a_turn_given_to_a_caller_that_is_cancelled_at_that_moment_goes_to
     patient = asyncio.create_task(bucket.take())
     await asyncio.sleep(0)
     # The loop runs this right after the bucket's own timer, and so before the first in line wakes up.
-    asyncio.get_running_loop().call_at(loop_time() + 1.0, impatient.cancel)
+    asyncio.get_running_loop().call_at(loop_time() + 1.0 + 1e-10, impatient.cancel)
     await asyncio.wait_for(patient, timeout=1.5)
     with pytest.raises(asyncio.CancelledError):
         await impatient
@@ -480,6 +480,7 @@ async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
     await asyncio.sleep(31)
     with pytest.raises(ApiUnavailable):
         await client.observe("s")
+    assert watched.breakers == [("credentials", 1)]
     account.answer = None
     await client.observe("s")
     assert watched.breakers == [("credentials", 1), ("credentials", -1)]
