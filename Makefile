@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
+TEST_PROCESSES ?= 2
+GENERATORS := hack/crd_reference.py hack/generate_chart.py
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
 
 .PHONY: help
 help: ## list the targets
@@ -21,6 +25,30 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+.PHONY: programs
+programs: venv ## etcd, kube-apiserver, kubectl and helm: found, downloaded or built, then cached
+	@PYTHONPATH=hack $(BIN)/python -m control_plane --ensure >/dev/null
+
+.PHONY: demo
+demo: programs ## watch a session being created, paused, resumed and deleted on a real API server
+	@PYTHONPATH=hack $(BIN)/python -m demo
+
+.PHONY: demo-up
+demo-up: programs ## the same set-up, left running for you to play with
+	@PYTHONPATH=hack $(BIN)/python -m demo --stay
+
+.PHONY: control-plane
+control-plane: programs ## a local control plane until Ctrl-C
+	@PYTHONPATH=hack $(BIN)/python -m control_plane
+
+.PHONY: simulator
+simulator: venv ## the AGB API simulator until Ctrl-C, on 127.0.0.1:8090
+	@$(BIN)/agb-simulator
+
+.PHONY: test
+test: programs ## all tests, the end-to-end ones on a real API server included
+	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile
+
 .PHONY: lint
 lint: venv ## ruff and the import contracts
 	$(BIN)/ruff check .
@@ -36,7 +64,18 @@ format: venv ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: generate
+generate: venv ## write the generated files: chart, manifests, reference
+	@for script in $(GENERATORS); do PYTHONPATH=hack $(BIN)/python $$script || exit 1; done
+
+.PHONY: verify
+verify: venv ## see that the generated files are what `make generate` writes
+	@for script in $(GENERATORS); do PYTHONPATH=hack $(BIN)/python $$script --check || exit 1; done
+	@echo "generated files are up to date"
+
 .PHONY: lock
 lock: venv ## lock the packages again, with hashes
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/runtime.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/dev.txt --group pyproject.toml:dev pyproject.toml
+	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
+	$(LOCK) --output-file requirements/dev.txt --group pyproject.toml:dev pyproject.toml
+
+include $(wildcard hack/make/*.mk)

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -67,9 +67,9 @@ class Cluster:
         """The API server's address."""
         return self._connection.server
 
-    async def open_session(self) -> aiohttp.ClientSession:
-        """Open an authenticated session for the watch; the caller closes it."""
-        return await self._connection.open_session()
+    async def open_session(self, on_answer: Callable[[str], None]) -> aiohttp.ClientSession:
+        """Open an authenticated session for the watch; the caller closes it, and is told of each accepted request."""
+        return await self._connection.open_session(on_answer)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,12 +109,21 @@ class Connection:
             raise ClusterUnavailable(f"the API server at {self.server} answered something that is no JSON object")
         return reply
 
-    async def open_session(self) -> aiohttp.ClientSession:
+    async def open_session(self, on_answer: Callable[[str], None]) -> aiohttp.ClientSession:
         """Open a session of its own with the same TLS, proxy and (present) credentials; the caller closes it.
 
-        The watch runs on it, and asks for another one when the server refuses this one's token.
+        The watch runs on it, and asks for another one when the server refuses this one's token. `on_answer` is told
+        the path of each request that the server accepted, when it begins to answer.
         """
+
+        async def accepted(_: aiohttp.ClientSession, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
+            if end.response.status == 200:
+                on_answer(end.url.path)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(accepted)
         return aiohttp.ClientSession(
+            trace_configs=[trace],
             connector=aiohttp.TCPConnector(limit=0, ssl=self._rest.ssl_context),
             headers=await self._headers(),
             proxy=self._configuration.proxy,

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def eventually(probe: Callable[[], T], *, within: float = 30.0, every: float = 0.1) -> T:
-    """Call `probe` until it returns something true, and return that; fails with its last word after `within` seconds."""
+    """Call `probe` until it returns something true, and return that; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
         try:

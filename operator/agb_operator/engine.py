@@ -1,0 +1,234 @@
+"""The work of the leading replica: all parts built from the settings, running together.
+
+Owns the wiring and nothing else. kopf is the informer and the one part with a shutdown of its own; the others are
+plain tasks. Whichever ends takes the rest with it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import kopf
+
+from .agb_api import AgbApi
+from .cluster import Cluster
+from .credentials import Credentials
+from .errors import ClusterError
+from .handlers import WATCH_SECONDS, Informer, configure, register
+from .keys import ApiKey
+from .limits import Guards
+from .logs import hide
+from .memory import Memories
+from .metrics import Metrics
+from .observer import Observer
+from .reconciler import Reconciler
+from .reporter import Reporter
+from .resource import GROUP, PLURAL, VERSION, Key, own_labels
+from .resync import Resync
+from .server import Check, Progress
+from .sessions import SessionClient
+from .settings import Settings
+from .store import Store
+from .sweep import Sweep
+from .workers import PASS_DEADLINE, Workers
+from .workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 300.0
+"""Seconds between two comparisons of the API server's names with the store."""
+KOPF_STOP_SECONDS: Final = 4.0
+"""Seconds that kopf gets to end its watches; the process has ten for everything."""
+
+
+class Engine:
+    """One replica's work; `run` once.
+
+    Args:
+        settings: what the administrator decided.
+        cluster: the Kubernetes API.
+        metrics: where to count.
+        on_kopf_start: called when kopf has spawned its tasks and taken the process's signals.
+    """
+
+    def __init__(
+        self, *, settings: Settings, cluster: Cluster, metrics: Metrics, on_kopf_start: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        clock = asyncio.get_running_loop().time
+        draw = random.random
+        self._store = Store()
+        self._queue = WorkQueue()
+        self._memories = Memories(clock=clock)
+        self._api = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call)
+        guards = Guards(
+            qps=settings.api_qps,
+            burst=settings.api_burst,
+            random=draw,
+            on_throttled=metrics.throttled,
+            on_breaker=metrics.breaker,
+        )
+
+        def open_account(key: ApiKey) -> SessionClient:
+            return guards.guard(self._api.account(key), name=key.fingerprint)
+
+        credentials = Credentials(
+            secrets=cluster,
+            open_account=open_account,
+            own_key=settings.api_key,
+            own_key_namespaces=settings.default_key_namespaces,
+            clock=clock,
+            on_key=hide,
+        )
+        observer = Observer(own_labels=own_labels(settings.cluster_name))
+        reporter = Reporter(cluster=cluster, store=self._store, metrics=metrics, wall=_wall)
+        reconciler = Reconciler(
+            store=self._store,
+            memories=self._memories,
+            credentials=credentials,
+            observer=observer,
+            reporter=reporter,
+            metrics=metrics,
+            cluster_name=settings.cluster_name,
+            clock=clock,
+            wall=_wall,
+            draw=draw,
+        )
+        self._passes = Progress(
+            "no pass was finished although some wait", limit=PASS_DEADLINE + 30.0, busy=lambda: self._queue.depth > 0
+        )
+        self._workers = Workers(
+            queue=self._queue,
+            reconcile=reconciler.reconcile,
+            count=settings.workers,
+            metrics=metrics,
+            on_pass=self._passes.touch,
+        )
+        self._resync = Resync(
+            store=self._store,
+            queue=self._queue,
+            credentials=credentials,
+            observer=observer,
+            memories=self._memories,
+            interval=settings.resync,
+            draw=draw,
+        )
+        self._informer = Informer(
+            store=self._store, queue=self._queue, memories=self._memories, on_activity=metrics.watch_activity
+        )
+        self._sweep = Sweep(
+            cluster=cluster,
+            store=self._store,
+            namespaces=settings.namespaces,
+            interval=SWEEP_SECONDS,
+            on_missing=self._informer.gone,
+            on_unknown=self._fetch,
+        )
+        self._watches = {
+            path: Progress("no watch request was accepted", limit=3 * WATCH_SECONDS)
+            for path in _paths(settings.namespaces)
+        }
+        self._metrics = metrics
+        self._on_kopf_start = on_kopf_start
+        self._fetching: set[asyncio.Task[None]] = set()
+        metrics.show(phases=self._store.phases, stalled=self._store.stalled, depth=lambda: self._queue.depth)
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """What /healthz looks at."""
+        return {"watch": self._watch_problem, "workers": self._passes.problem}
+
+    def beat(self) -> None:
+        """Let the workers' time run only while they have something to do; called every second."""
+        self._passes.beat()
+
+    async def run(self) -> None:
+        """Work until cancelled.
+
+        Raises:
+            ExceptionGroup: a part has failed.
+        """
+        for progress in self._watches.values():
+            progress.touch()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_endless("workers", self._workers.run()))
+                group.create_task(_endless("resync", self._resync.run()))
+                group.create_task(_endless("sweep", self._sweep.run()))
+                group.create_task(_endless("watch", self._watch()))
+        finally:
+            self._queue.clear()
+            await self._api.aclose()
+
+    async def _watch(self) -> None:
+        """Run kopf; it ends only when it is told to, or when it has failed."""
+        registry = kopf.OperatorRegistry()
+        settings = kopf.OperatorSettings()
+        configure(settings)
+        register(registry, self._informer, log_in=self._log_in)
+        stop = asyncio.Event()
+        namespaces = self._settings.namespaces
+        existing = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+        self._on_kopf_start()
+        running = asyncio.create_task(kopf.run_tasks(tasks, ignored=existing), name="kopf")
+        try:
+            await asyncio.shield(running)
+        finally:
+            stop.set()
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(running, KOPF_STOP_SECONDS)
+
+    async def _log_in(self) -> kopf.AiohttpSession:
+        session = await self._cluster.open_session(self._watched)
+        return kopf.AiohttpSession(server=self._cluster.server, aiohttp_session=session)
+
+    def _watched(self, path: str) -> None:
+        progress = self._watches.get(path)
+        if progress is not None:
+            progress.touch()
+            self._metrics.watch_activity()
+
+    def _watch_problem(self) -> str:
+        return next((problem for progress in self._watches.values() if (problem := progress.problem())), "")
+
+    def _fetch(self, key: Key) -> None:
+        """Take in a resource that the watch has missed."""
+
+        async def fetch() -> None:
+            try:
+                body = await self._cluster.read(*key)
+            except ClusterError as error:
+                logger.warning("%s: could not be read: %s", key, error)
+                return
+            self._informer.event(None, body)
+
+        task = asyncio.create_task(fetch())
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+
+async def _endless(name: str, part: Coroutine[Any, Any, None]) -> None:
+    await part
+    raise RuntimeError(f"the {name} ended although nobody asked it to")
+
+
+def _paths(namespaces: tuple[str, ...]) -> list[str]:
+    base = f"/apis/{GROUP}/{VERSION}"
+    return [f"{base}/namespaces/{name}/{PLURAL}" for name in namespaces] or [f"{base}/{PLURAL}"]
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,300 @@
+"""One pass over one AgbSession: observe, decide, act, report.
+
+Owns the order of these steps and nothing of their content: the decision is `plan`'s, the calls are the session port's,
+the writes are `reporter`'s. Every pass starts from what the API and the resource say now, so a restart, a lost answer
+and a flipped spec all take this one path. A pass makes at most one call that changes a session.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, assert_never
+
+from . import backoff
+from .creation import GRACE, created_report, living, may_have_duplicates, needs_lookup, plan_creation
+from .credentials import Credentials
+from .errors import (
+    AgbError,
+    ClusterError,
+    ClusterUnavailable,
+    Conflict,
+    CredentialsRejected,
+    ObjectNotFound,
+    TerminalError,
+)
+from .failure import failed
+from .memory import Memories, Memory
+from .metrics import Metrics
+from .observer import Observer
+from .plan import before_looking, plan
+from .reporter import Reporter
+from .reports import Action, Plan
+from .resource import AgbSession, Key
+from .sessions import SessionClient
+from .states import Observation, SessionState
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+UNDECIDED: Final = 1.0
+"""Seconds until a resource looks again whether an older one manages its session."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Decision:
+    """A plan, with what it was made from; `account` is None when it needs no call."""
+
+    plan: Plan
+    account: SessionClient | None = None
+    seen: Observation | None = None
+
+
+class Reconciler:
+    """Carries out passes; safe for many keys at once, and for one pass per key at a time.
+
+    Args:
+        store: the resources as the watch says.
+        memories: what this process remembers of them.
+        credentials: gives each resource its account.
+        observer: looks at sessions.
+        reporter: writes statuses, finalizers and events.
+        metrics: counts drifts and errors.
+        cluster_name: value of the label `agb-operator-cluster` on created sessions.
+        clock: seconds of a monotonic clock.
+        wall: the time of day, for statuses.
+        draw: random numbers in [0, 1), for jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        memories: Memories,
+        credentials: Credentials,
+        observer: Observer,
+        reporter: Reporter,
+        metrics: Metrics,
+        cluster_name: str,
+        clock: Callable[[], float],
+        wall: Callable[[], datetime],
+        draw: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._memories = memories
+        self._credentials = credentials
+        self._observer = observer
+        self._reporter = reporter
+        self._metrics = metrics
+        self._cluster_name = cluster_name
+        self._clock = clock
+        self._wall = wall
+        self._draw = draw
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Do one pass; returns the seconds until the next one, None when watch and resync look after the resource."""
+        session = self._store.get(key)
+        if session is None:
+            self._memories.forget(key)
+            return None
+        memory = self._memories.of(session)
+        try:
+            return await self._pass(session, memory)
+        except Conflict:
+            # Somebody changed the resource meanwhile: what we meant to write is out of date.
+            await self._reporter.refresh(session)
+            return 0.1 + 0.4 * self._draw()
+        except ObjectNotFound:
+            self._store.remove(key, session.uid)
+            self._memories.forget(key)
+            return None
+        except ClusterError as error:
+            memory.note_failure(self._clock())
+            self._metrics.reconcile_error("ClusterUnavailable")
+            delay = self._retry(memory)
+            if isinstance(error, ClusterUnavailable) and error.retry_after is not None:
+                delay = max(delay, error.retry_after)
+            logger.warning("%s: the Kubernetes API did not take a write: %s", key, error)
+            return delay
+
+    async def _pass(self, session: AgbSession, memory: Memory) -> float | None:
+        rival, certain = self._store.rival(session) if session.session_id else ("", True)
+        if not certain:
+            return UNDECIDED
+        decided = before_looking(session, facts=self._memories.facts(session, rival=rival))
+        decision = _Decision(plan=decided) if decided is not None else await self._decide(session, memory)
+        requeue = await self._carry_out(session, memory, decision)
+        return self._until_duplicates_are_checked(session, memory, requeue)
+
+    async def _decide(self, session: AgbSession, memory: Memory) -> _Decision:
+        """Look, and choose the next step; a failed look is decided upon, too."""
+        try:
+            account = await self._credentials.account(session)
+            session_id = memory.stray or session.session_id
+            if session_id:
+                return await self._decide_by_look(session, memory, account, session_id)
+            return await self._decide_creation(session, memory, account)
+        except AgbError as error:
+            if isinstance(error, TerminalError):
+                self._store.note_sight(session.key, sees=False)
+            return _Decision(plan=self._failed(session, memory, error, attempted=Action.NONE, seen=None))
+
+    async def _decide_by_look(
+        self, session: AgbSession, memory: Memory, account: SessionClient, session_id: str
+    ) -> _Decision:
+        seen = await self._observer.observe(
+            account, session_id, not_before=memory.called_at, labelled=bool(session.image_id)
+        )
+        self._memories.note_look(session, seen.state, account=id(account))
+        self._store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND)
+        decided = plan(session, seen, now=self._wall(), facts=self._memories.facts(session))
+        if session.image_id:
+            if decided.action == Action.LET_GO:
+                decided = await self._after_strays(session, memory, account, decided, seen)
+            elif may_have_duplicates(session) and not memory.duplicates_checked:
+                await self._release_duplicates(session, memory, account)
+        return _Decision(plan=decided, account=account, seen=seen)
+
+    async def _decide_creation(self, session: AgbSession, memory: Memory, account: SessionClient) -> _Decision:
+        now = self._wall()
+        if memory.created is not None:
+            # createSession answered, but its id could not be written: nothing else happens before it is.
+            report, news = created_report(
+                session, session_id=memory.created.session_id, request_id=memory.created.request_id, now=now
+            )
+            return _Decision(plan=Plan(report=report, requeue=0.0, announcements=(news,)))
+        found: list[Observation] = []
+        if needs_lookup(session):
+            if not memory.intent_is_ours and memory.create_sent_at is None:
+                memory.create_sent_at = self._clock()  # an earlier process may have sent one just now
+            found = await self._lookup(session, account)
+        facts = self._memories.facts(session)
+        return _Decision(plan=plan_creation(session, found, now=now, facts=facts), account=account)
+
+    async def _lookup(self, session: AgbSession, account: SessionClient) -> list[Observation]:
+        """List the sessions that carry the resource's UID, whoever created them."""
+        found: list[Observation] = []
+        token = ""
+        while True:
+            page = await account.list_page(labels=session.owner_labels(), token=token)
+            found.extend(page.sessions)
+            token = page.next_token
+            if not token:
+                return found
+
+    async def _after_strays(
+        self, session: AgbSession, memory: Memory, account: SessionClient, decided: Plan, seen: Observation
+    ) -> Plan:
+        """Let go only when no other session carries the resource's UID."""
+        others = [s for s in living(await self._lookup(session, account)) if s.session_id != seen.session_id]
+        if not others:
+            return decided
+        memory.stray = others[0].session_id
+        return Plan(requeue=0.0)
+
+    async def _release_duplicates(self, session: AgbSession, memory: Memory, account: SessionClient) -> None:
+        """End sessions that an ambiguous create left behind: they carry our UID label and were never reported."""
+        if memory.create_sent_at is not None and self._clock() - memory.create_sent_at < GRACE:
+            return
+        for other in living(await self._lookup(session, account)):
+            if other.session_id != session.session_id:
+                logger.warning("%s: releasing duplicate session %s", session.key, other.session_id)
+                await account.release(other.session_id)
+        memory.duplicates_checked = True
+
+    def _until_duplicates_are_checked(self, session: AgbSession, memory: Memory, requeue: float | None) -> float | None:
+        waiting = session.session_id and may_have_duplicates(session) and not memory.duplicates_checked
+        if not waiting or session.deleting:
+            return requeue
+        return GRACE if requeue is None else min(requeue, GRACE)
+
+    async def _carry_out(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:
+        step, account = decision.plan, decision.account
+        session_id = memory.stray or session.session_id
+        report = step.report
+        try:
+            match step.action:
+                case Action.NONE:
+                    pass
+                case Action.HOLD | Action.LET_GO:
+                    await self._reporter.set_finalizer(session, held=step.action == Action.HOLD)
+                    await self._reporter.announce(session, step.announcements)
+                    return step.requeue
+                case Action.CREATE:
+                    return await self._create(session, memory, decision)
+                case Action.PAUSE | Action.RESUME | Action.RELEASE | Action.SET_LABELS:
+                    assert account is not None
+                    request_id = await self._call(step.action, session, memory, account, session_id)
+                    if report is not None and report.operation is not None:
+                        report = replace(report, operation=replace(report.operation, request_id=request_id))
+                case _:
+                    assert_never(step.action)
+        except AgbError as error:
+            step = self._failed(session, memory, error, attempted=step.action, seen=decision.seen)
+            report = step.report
+        else:
+            if decision.seen is not None:
+                memory.failures = 0
+        if report is not None:
+            written = await self._reporter.write(session, report, step.announcements)
+            memory.intent_is_ours = memory.intent_is_ours or (written is not None and needs_lookup(written))
+            if written is not None and needs_lookup(written):
+                memory.create_sent_at = None
+            if written is not None and written.session_id:
+                memory.created = None
+            if step.drifted:
+                self._metrics.drift()
+        return step.requeue
+
+    async def _call(
+        self, action: Action, session: AgbSession, memory: Memory, account: SessionClient, session_id: str
+    ) -> str:
+        try:
+            match action:
+                case Action.PAUSE:
+                    accepted = await account.pause(session_id)
+                case Action.RESUME:
+                    accepted = await account.resume(session_id)
+                case Action.RELEASE:
+                    accepted = await account.release(session_id)
+                case _:
+                    labels = session.session_labels(self._cluster_name)
+                    accepted = await account.set_labels(session_id, labels)
+        finally:
+            memory.called_at = self._clock()
+        return accepted.request_id
+
+    async def _create(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:
+        account = decision.account
+        assert account is not None
+        memory.create_sent_at = self._clock()
+        try:
+            memory.created = created = await account.create(
+                image_id=session.image_id, labels=session.session_labels(self._cluster_name)
+            )
+        except AgbError as error:
+            memory.create_sent_at = self._clock() if error.outcome_unknown else None
+            raise
+        memory.called_at = self._clock()
+        report, news = created_report(
+            session, session_id=created.session_id, request_id=created.request_id, now=self._wall()
+        )
+        await self._reporter.write(session, report, (news,))
+        memory.created = None
+        return 0.0
+
+    def _failed(
+        self, session: AgbSession, memory: Memory, error: AgbError, *, attempted: Action, seen: Observation | None
+    ) -> Plan:
+        memory.note_failure(self._clock())
+        self._metrics.reconcile_error(error.reason)
+        if isinstance(error, CredentialsRejected) and self._credentials.refused(session):
+            return Plan(requeue=0.0)  # the Secret may hold a new key already
+        logger.warning(
+            "%s: %s failed: %s", session.key, "a look" if attempted == Action.NONE else attempted, error.message
+        )
+        facts = self._memories.facts(session)
+        return failed(session, error, facts=facts, retry=self._retry(memory), attempted=attempted, seen=seen)
+
+    def _retry(self, memory: Memory) -> float:
+        return backoff.retry_delay(memory.failures, draw=self._draw())

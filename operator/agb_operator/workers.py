@@ -1,0 +1,79 @@
+"""The workers: they take keys from the queue, have one pass done for each, and queue the next.
+
+Owns what becomes of a pass that fails in an unforeseen way or never ends: it touches that one resource, is counted and
+logged with its traceback, and is tried again with back-off.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from . import backoff
+from .metrics import Metrics
+from .resource import Key
+from .workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+PASS_DEADLINE: Final = 180.0
+"""Seconds for one pass; every request inside is bounded more tightly, so a pass that reaches this has hung."""
+
+
+class Workers:
+    """Owns the loops and the count of unforeseen failures per key.
+
+    Args:
+        queue: where the keys come from and go back to.
+        reconcile: does one pass; returns the seconds until the next one, or None.
+        count: how many passes may be under way at once.
+        metrics: counts unforeseen failures.
+        on_pass: told of each finished pass, as proof of progress.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: WorkQueue,
+        reconcile: Callable[[Key], Awaitable[float | None]],
+        count: int,
+        metrics: Metrics,
+        on_pass: Callable[[], None],
+    ) -> None:
+        self._queue = queue
+        self._reconcile = reconcile
+        self._count = count
+        self._metrics = metrics
+        self._on_pass = on_pass
+        self._crashes: dict[Key, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; cancelling drops what is in flight, which the next process picks up by looking."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._count):
+                group.create_task(self._work(), name=f"worker {number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            requeue: float | None = None
+            try:
+                requeue = await self._pass(key)
+            finally:
+                self._queue.done(key)
+            self._on_pass()
+            if requeue is not None:
+                self._queue.add_after(key, requeue)
+
+    async def _pass(self, key: Key) -> float | None:
+        try:
+            async with asyncio.timeout(PASS_DEADLINE):
+                requeue = await self._reconcile(key)
+        except Exception:
+            crashes = self._crashes[key] = self._crashes.get(key, 0) + 1
+            self._metrics.reconcile_error("Unforeseen")
+            logger.exception("%s: a pass ended in an unforeseen way; it is tried again", key)
+            return backoff.retry_delay(crashes, draw=random.random())
+        self._crashes.pop(key, None)
+        return requeue

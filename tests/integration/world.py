@@ -1,0 +1,218 @@
+"""A whole operator in one event loop with virtual time: real parts, a simulator in process, a fake cluster.
+
+Everything but kopf, HTTP sockets and the API server is what production runs. Under `looptime` an hour takes
+milliseconds, so tests wait for conditions and never for luck.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from agb_operator.agb_api import AgbApi
+from agb_operator.credentials import Credentials
+from agb_operator.handlers import Informer
+from agb_operator.keys import ApiKey
+from agb_operator.limits import Guards
+from agb_operator.memory import Memories
+from agb_operator.metrics import Metrics
+from agb_operator.observer import Observer
+from agb_operator.reconciler import Reconciler
+from agb_operator.reporter import Reporter
+from agb_operator.resource import AgbSession, own_labels
+from agb_operator.resync import Resync
+from agb_operator.sessions import SessionClient
+from agb_operator.store import Store
+from agb_operator.workers import Workers
+from agb_operator.workqueue import WorkQueue
+from agb_simulator import Api, Settings, SimulatorControl
+from fakes import FakeCluster
+from simulated import SimulatedTransport, loop_time
+
+KEY = "simulator-key-a"
+NAMESPACE = "ml"
+SECRET = "agb-credentials"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def wall() -> datetime:
+    """The time of day, moving with the loop."""
+    return EPOCH + timedelta(seconds=loop_time())
+
+
+class RunningOperator:
+    """The parts of one operator process, assembled as the application does."""
+
+    def __init__(
+        self,
+        *,
+        cluster: FakeCluster,
+        api: AgbApi,
+        seed: int = 1,
+        resync: float = 60.0,
+        own_key: str = "",
+        own_key_namespaces: tuple[str, ...] = (),
+        wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
+    ) -> None:
+        draw = random.Random(seed).random
+        self.cluster = cluster
+        self.metrics = Metrics()
+        self.store = Store()
+        self.queue = WorkQueue()
+        self.memories = Memories(clock=loop_time)
+        guards = Guards(
+            qps=1000.0, burst=1000, random=draw, on_throttled=self.metrics.throttled, on_breaker=self.metrics.breaker
+        )
+        self.credentials = Credentials(
+            secrets=cluster,
+            open_account=lambda key: guards.guard(wrap(api.account(key)), name=key.fingerprint),
+            own_key=ApiKey(own_key) if own_key else None,
+            own_key_namespaces=own_key_namespaces,
+            clock=loop_time,
+            on_key=lambda key: None,
+        )
+        self.observer = Observer(own_labels=own_labels("test"))
+        self.reporter = Reporter(cluster=cluster, store=self.store, metrics=self.metrics, wall=wall)
+        self.reconciler = Reconciler(
+            store=self.store,
+            memories=self.memories,
+            credentials=self.credentials,
+            observer=self.observer,
+            reporter=self.reporter,
+            metrics=self.metrics,
+            cluster_name="test",
+            clock=loop_time,
+            wall=wall,
+            draw=draw,
+        )
+        self.workers = Workers(
+            queue=self.queue,
+            reconcile=self.reconciler.reconcile,
+            count=8,
+            metrics=self.metrics,
+            on_pass=lambda: None,
+        )
+        self.resync = Resync(
+            store=self.store,
+            queue=self.queue,
+            credentials=self.credentials,
+            observer=self.observer,
+            memories=self.memories,
+            interval=resync,
+            draw=draw,
+        )
+        self.informer = Informer(store=self.store, queue=self.queue, memories=self.memories, on_activity=lambda: None)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """List, watch and work."""
+        for body in list(self.cluster.objects.values()):
+            self.informer.event(None, dict(body))
+        self.cluster.listeners.append(self.informer.event)
+        self._tasks = [asyncio.create_task(self.workers.run()), asyncio.create_task(self.resync.run())]
+
+    async def kill(self) -> None:
+        """Stop at once, wherever it is; nothing is finished."""
+        self.cluster.listeners.remove(self.informer.event)
+        self.queue.clear()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class World:
+    """One simulator, one cluster, and operators that come and go."""
+
+    def __init__(self, *, transition: float = 1.0, **options: Any) -> None:
+        self.api = Api(clock=loop_time, settings=Settings(transition=transition), keys=(KEY,), seed=1)
+        self.control = SimulatorControl.in_process(self.api)
+        self.cluster = FakeCluster()
+        self.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        self._options = options
+        self.operator = self._make()
+
+    def _make(self) -> RunningOperator:
+        transport = SimulatedTransport(self.api)
+        api = AgbApi(endpoint="http://simulator", timeout=60.0, on_call=lambda *_: None, transport=transport)
+        return RunningOperator(cluster=self.cluster, api=api, **self._options)
+
+    async def __aenter__(self) -> Self:
+        self.operator.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.operator.kill()
+
+    async def restart(self) -> None:
+        """Kill the operator and start another one, which remembers nothing."""
+        await self.operator.kill()
+        self.operator = self._make()
+        self.operator.start()
+
+    # What people do and see
+
+    def apply(self, name: str = "s", **spec: Any) -> None:
+        """Apply a manifest that uses the namespace's Secret."""
+        self.cluster.apply(NAMESPACE, name, {"credentials": {"secretRef": {"name": SECRET}}, **spec})
+
+    def patch(self, name: str = "s", **spec: Any) -> None:
+        """Patch the spec."""
+        self.cluster.patch(NAMESPACE, name, **spec)
+
+    def status(self, name: str = "s") -> dict[str, Any]:
+        """Give the status."""
+        return self.cluster.status(NAMESPACE, name)
+
+    def condition(self, kind: str, name: str = "s") -> dict[str, Any]:
+        """Give a condition, {} if it is absent."""
+        found = [c for c in self.status(name).get("conditions", ()) if c["type"] == kind]
+        return found[0] if found else {}
+
+    def reason(self, name: str = "s") -> str:
+        """Give the reason of Ready."""
+        return str(self.condition("Ready", name).get("reason", ""))
+
+    def exists(self, name: str = "s") -> bool:
+        """Tell whether the resource is still there."""
+        return (NAMESPACE, name) in self.cluster.objects
+
+    def session(self, name: str = "s") -> AgbSession:
+        """Give the resource as the operator reads it."""
+        return AgbSession.from_body(self.cluster.objects[NAMESPACE, name])
+
+    def live(self) -> list[Mapping[str, Any]]:
+        """Give the sessions that AGB has."""
+        return [s for s in self.control.sessions() if s["live"]]
+
+    async def until(self, probe: Callable[[], Any], *, within: float = 120.0, every: float = 0.05) -> None:
+        """Wait until something is true, in virtual seconds."""
+        deadline = loop_time() + within
+        while not probe():
+            assert loop_time() < deadline, f"not within {within:g} s: {self.cluster.objects}"
+            await asyncio.sleep(every)
+
+    async def ready(self, reason: str, name: str = "s", *, within: float = 120.0) -> None:
+        """Wait until Ready gives a reason for the present generation."""
+
+        def probe() -> bool:
+            ready = self.condition("Ready", name)
+            generation = self.cluster.objects[NAMESPACE, name]["metadata"]["generation"]
+            return ready.get("reason") == reason and ready["observedGeneration"] == generation
+
+        await self.until(probe, within=within)
+
+    def calls(self, endpoint: str) -> int:
+        """Count the requests to an endpoint."""
+        return self.control.count(endpoint)
+
+    def assert_clean(self) -> None:
+        """No call was ever illegal."""
+        illegal = [entry for entry in self.control.requests() if entry.illegal]
+        assert not illegal, illegal
