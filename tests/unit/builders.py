@@ -1,11 +1,12 @@
-"""Small builders for the tests of the pure core: a resource, a look at its session, and one plan carried on."""
+"""Small builders for the tests of the pure core: a resource, a look at its session, plans carried on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agb_operator.reports import Facts, Plan
+from agb_operator.plan import plan
+from agb_operator.reports import Action, Facts, Plan
 from agb_operator.resource import FINALIZER, AgbSession
 from agb_operator.states import Observation, SessionState, state_of
 from agb_operator.status import (
@@ -155,11 +156,11 @@ def not_found(session_id: str = ID) -> Observation:
     return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=0.0)
 
 
-def carried_on(session: AgbSession, plan: Plan, *, now: datetime = NOW) -> AgbSession:
+def carried_on(session: AgbSession, decided: Plan, *, now: datetime = NOW) -> AgbSession:
     """Give the resource once a plan's report was written and read back; without a report it is as it was."""
-    if plan.report is None:
+    if decided.report is None:
         return session
-    status = next_status(session.status, plan.report, generation=session.generation, now=now)
+    status = next_status(session.status, decided.report, generation=session.generation, now=now)
     return replace(session, status=status_from_dict(status_to_dict(status)))
 
 
@@ -173,3 +174,42 @@ def said(session: AgbSession, kind: str = "Ready") -> str:
     condition = session.status.condition(kind)
     assert condition is not None, f"there is no condition {kind}"
     return condition.message
+
+
+class Story:
+    """One resource through many passes: each look is planned for, the report written, and what happened noted.
+
+    Attributes:
+        session: the resource as it is now.
+        calls: the actions so far.
+        writes: how many reports changed the status.
+        events: the reasons of the events so far.
+    """
+
+    def __init__(self, session: AgbSession) -> None:
+        self.session = session
+        self.calls: list[Action] = []
+        self.writes = 0
+        self.events: list[str] = []
+        self._called_at: float | None = None
+
+    def look(self, look: Observation | str, *, at: float, facts: Facts = NO_FACTS) -> Plan:
+        """Do a pass that sees this, so many seconds after `NOW`; the age of the last call is filled in."""
+        observation = seen(look) if isinstance(look, str) else look
+        since = None if self._called_at is None else at - self._called_at
+        decided = plan(self.session, observation, now=later(at), facts=replace(facts, since_call=since))
+        if decided.action != Action.NONE:
+            self.calls.append(decided.action)
+            self._called_at = at
+        before, self.session = self.session, carried_on(self.session, decided, now=later(at))
+        self.writes += before.status != self.session.status
+        self.events.extend(announcement.reason for announcement in decided.announcements)
+        return decided
+
+    def edit(self, **fields: Any) -> None:
+        """Have somebody change the resource, which raises its generation."""
+        self.session = replace(self.session, generation=self.session.generation + 1, **fields)
+
+    def restart(self) -> None:
+        """Forget what only the process knew."""
+        self._called_at = None
