@@ -30,7 +30,9 @@ def living(found: Sequence[Observation]) -> list[Observation]:
 def needs_lookup(session: AgbSession) -> bool:
     """Tell whether the next step depends on what the API lists for the resource's UID."""
     operation = session.status.operation
-    return operation is not None and operation.is_running(OperationType.CREATE) and operation.attempts > 0
+    if session.session_id or operation is None:
+        return False
+    return operation.is_running(OperationType.CREATE) and operation.attempts > 0
 
 
 def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: datetime, facts: Facts) -> Plan:
@@ -64,9 +66,7 @@ def _asking(session: AgbSession, *, now: datetime) -> Report:
     operation = session.status.operation
     created = operation is not None and operation.type == OperationType.CREATE
     if created and operation is not None and elapsed(operation, now) > session.timeout.total_seconds():
-        text = (
-            "No session came into being within spec.timeout. The operator tries on; if it lasts, ask AGB's support."
-        )
+        text = "No session came into being within spec.timeout. The operator tries on; if it lasts, ask AGB's support."
         return _creating(session, Reason.CREATE_FAILED, text, paused="There is no session yet.")
     return _creating(session, Reason.CREATING, "AGB is asked for a session.", paused="There is no session yet.")
 
