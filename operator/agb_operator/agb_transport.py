@@ -5,6 +5,7 @@ for the two things the rest needs: a sentence for people, and whether the reques
 """
 
 import os
+import re
 import urllib.request
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -81,8 +82,8 @@ async def receive(response: httpx.Response) -> bytes:
 def retry_after(value: str) -> float | None:
     """Read a `Retry-After` header, seconds or a date, as seconds from now; None when it says nothing usable."""
     value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
+        return float(value)
     try:
         when = parsedate_to_datetime(value)
     except ValueError:

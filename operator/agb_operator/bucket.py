@@ -11,7 +11,7 @@ from typing import Final
 
 from .errors import Throttled
 
-_PATIENCE: Final = 3.0
+PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
 
 
@@ -50,7 +50,7 @@ class TokenBucket:
         Raises:
             Throttled: the bucket is blocked for longer than is worth waiting; says how long.
         """
-        if self.blocked_for > _PATIENCE:
+        if self.blocked_for > PATIENCE:
             raise self._sent_away()
         self._refill()
         if self._tokens >= 1 and not self._waiting and not self.blocked_for:
@@ -80,7 +80,7 @@ class TokenBucket:
         # Afterwards it starts slowly: a full bucket emptied at once would run into the limit again.
         self._tokens = min(self._tokens, 1.0)
         self._counted_at = until
-        if seconds > _PATIENCE:
+        if seconds > PATIENCE:
             for turn in self._waiting:
                 if not turn.done():
                     turn.set_exception(self._sent_away())

@@ -2,7 +2,8 @@
 
 Every account is wrapped in a guard. Its calls pass, in this order: the breaker of the key (a refused key
 is not sent again and again), the breaker of the endpoint (shared by all keys), and the key's token bucket, first
-come first served. Nothing is retried here: the caller decides, and is told how long to stay away.
+come first served. A throttled call waits here if that is short; nothing else is tried again: the caller decides,
+and is told how long to stay away.
 """
 
 import asyncio
@@ -10,13 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from .breaker import Breaker, Verdict
-from .bucket import TokenBucket, loop_time
+from .bucket import PATIENCE, TokenBucket, loop_time
 from .errors import AgbError, ApiUnavailable, CredentialsRejected, Throttled
 from .sessions import Accepted, Created, Listed, SessionClient
 from .states import Observation
 
 T = TypeVar("T")
 
+_ATTEMPTS: Final = 3
 _LONGEST_BLOCK: Final = 3600.0
 """Seconds of a `Retry-After` that are believed: a garbled header must not stop a key for ever."""
 _FIRST_BLOCK: Final = 1.0
@@ -155,6 +157,16 @@ class _GuardedAccount:
         return await self._paced(call)
 
     async def _paced(self, call: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._attempt(call)
+            except Throttled as error:
+                # A throttled call was not carried out, so it may be sent again; it goes to the end of the queue.
+                if error.retry_after is None or error.retry_after > PATIENCE:
+                    raise
+        return await self._attempt(call)
+
+    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
         self._credentials.check()
         self._endpoint.check()
         await self._bucket.take()
@@ -173,9 +185,8 @@ class _GuardedAccount:
     def _throttled(self, error: Throttled, *, sent_at: float) -> None:
         """Block the key, and put into the error for how long."""
         self._on_throttled()
-        seconds = error.retry_after
-        if seconds is not None:
-            self._bucket.block(min(seconds, _LONGEST_BLOCK))
+        if error.retry_after:  # "in 0 seconds" names no time either
+            self._bucket.block(min(error.retry_after, _LONGEST_BLOCK))
         elif sent_at >= self._blocked_at:
             # Answers to calls that left before the block began tell nothing new, so they do not prolong it.
             self._blocked_at = self._clock()
