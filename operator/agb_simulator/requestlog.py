@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
+from agb_simulator.sessions import LEGAL_FROM, RELEASED
 from agb_simulator.settings import CAMEL
+from agb_simulator.wire import Reply
 
 KEPT = 200_000
 """Entries kept for reading back; the counts cover all of them."""
@@ -49,6 +51,52 @@ class Entry:
     request_id: str
     dropped: bool
     delay: float
+
+
+@dataclass(kw_only=True, slots=True)
+class Draft:
+    """An entry in the making: what is known of the request at hand so far."""
+
+    endpoint: str
+    request_id: str
+    key: str | None = None
+    session_id: str | None = None
+    labels: str | None = None
+    state_before: str | None = None
+    applied: bool = False
+    illegal: bool = False
+    not_found: bool = False
+    code: str | None = None
+
+    def judge(self, status: str | None) -> None:
+        """Say whether the call is legal for a session in this true status; None for one that is not there."""
+        self.state_before = status
+        if not self.session_id:
+            return
+        self.not_found = status is None or status in RELEASED
+        legal = LEGAL_FROM.get(self.endpoint)
+        self.illegal = legal is not None and not self.not_found and status != legal
+
+    def finish(self, *, seq: int, wall_time: float, time: float, reply: Reply) -> Entry:
+        """The entry, now that the reply is known."""
+        return Entry(
+            seq=seq,
+            wall_time=wall_time,
+            time=time,
+            key=self.key,
+            endpoint=self.endpoint,
+            session_id=self.session_id,
+            labels=self.labels,
+            status=reply.status,
+            code=self.code,
+            applied=self.applied,
+            illegal=self.illegal,
+            not_found=self.not_found,
+            state_before=self.state_before,
+            request_id=self.request_id,
+            dropped=reply.drop,
+            delay=reply.delay,
+        )
 
 
 ENTRIES: TypeAdapter[list[Entry]] = TypeAdapter(list[Entry])

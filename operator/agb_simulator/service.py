@@ -10,7 +10,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any, assert_never
 
@@ -28,8 +28,7 @@ from agb_simulator.effects import (
 )
 from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
 from agb_simulator.faults import Faults, Target
-from agb_simulator.requestlog import Entry, RequestLog
-from agb_simulator.sessions import LEGAL_FROM, RELEASED
+from agb_simulator.requestlog import Draft, Entry, RequestLog
 from agb_simulator.settings import Settings
 from agb_simulator.shapes import shaped
 from agb_simulator.throttle import Throttle
@@ -49,22 +48,6 @@ CODES = {
 
 READS = frozenset({"getSession", "getSessionInfo", "GetLabel"})
 """Calls that do not count for the idle timeout unless the settings say so."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Draft:
-    """What the log will say about the request at hand, as far as it is known."""
-
-    endpoint: str
-    request_id: str
-    key: str | None = None
-    session_id: str | None = None
-    labels: str | None = None
-    state_before: str | None = None
-    applied: bool = False
-    illegal: bool = False
-    not_found: bool = False
-    code: str | None = None
 
 
 class Service:
@@ -108,35 +91,16 @@ class Service:
         self.world.run(now)
         path = "/" + request.path.lstrip("/")
         method, endpoint = ROUTES.get(path, ("", path))
-        draft = _Draft(endpoint=endpoint, request_id=self._request_id())
+        draft = Draft(endpoint=endpoint, request_id=self._request_id())
         try:
             reply = self._admit(request, draft, method=method, now=now)
         except ApiError as error:
             reply = self._refusal(draft, error)
         reply = replace(reply, delay=reply.delay + self.world.settings.latency)
-        self.log.add(
-            Entry(
-                seq=self.log.last + 1,
-                wall_time=self._wall_clock(),
-                time=now,
-                key=draft.key,
-                endpoint=draft.endpoint,
-                session_id=draft.session_id,
-                labels=draft.labels,
-                status=reply.status,
-                code=draft.code,
-                applied=draft.applied,
-                illegal=draft.illegal,
-                not_found=draft.not_found,
-                state_before=draft.state_before,
-                request_id=draft.request_id,
-                dropped=reply.drop,
-                delay=reply.delay,
-            )
-        )
+        self.log.add(draft.finish(seq=self.log.last + 1, wall_time=self._wall_clock(), time=now, reply=reply))
         return reply
 
-    def _admit(self, request: Request, draft: _Draft, *, method: str, now: float) -> Reply:
+    def _admit(self, request: Request, draft: Draft, *, method: str, now: float) -> Reply:
         settings = self.world.settings
         mark, account = self.world.keys.authenticate(
             request.headers.get("authorization"), accept_any=settings.accept_any_key
@@ -149,7 +113,7 @@ class Service:
         draft.labels = _text(labels)
         draft.session_id = _text(session_id)
         session = self.world.find(draft.session_id, account)
-        self._judge(draft, None if session is None else session.status)
+        draft.judge(None if session is None else session.status)
         self._throttle.check(mark, now, settings)
         if not method:
             raise ApiError(404, "InvalidAction.NotFound", f"Path {draft.endpoint} is not found.")
@@ -172,13 +136,7 @@ class Service:
         )
         return self._respond(call, draft)
 
-    def _judge(self, draft: _Draft, status: str | None) -> None:
-        draft.state_before = status
-        draft.not_found = draft.session_id is not None and (status is None or status in RELEASED)
-        legal = LEGAL_FROM.get(draft.endpoint)
-        draft.illegal = legal is not None and bool(draft.session_id) and not draft.not_found and status != legal
-
-    def _respond(self, call: Call, draft: _Draft) -> Reply:
+    def _respond(self, call: Call, draft: Draft) -> Reply:
         target = call.target
         effect = self.faults.take_answer(target)
         late = self.faults.take(target, Delay)
@@ -197,7 +155,7 @@ class Service:
         self.world.act(call.session, interference.action, call.now)
         return replace(call, session=None if call.session.gone else call.session)
 
-    def _perform(self, call: Call, draft: _Draft, shape: Shape | None) -> Reply:
+    def _perform(self, call: Call, draft: Draft, shape: Shape | None) -> Reply:
         try:
             outcome = self._endpoints.carry_out(call)
         except ApiError as error:
@@ -206,7 +164,7 @@ class Service:
         draft.session_id = outcome.created or draft.session_id
         return self._success(draft, outcome, shape)
 
-    def _struck(self, call: Call, draft: _Draft, effect: Answering, shape: Shape | None) -> Reply:
+    def _struck(self, call: Call, draft: Draft, effect: Answering, shape: Shape | None) -> Reply:
         if isinstance(effect, Ignored):
             return self._success(draft, Outcome(), shape)
         reply = Reply(status=0, body=b"", headers={})
@@ -246,12 +204,12 @@ class Service:
 
         self.world.later(when, act)
 
-    def _success(self, draft: _Draft, outcome: Outcome, shape: Shape | None) -> Reply:
+    def _success(self, draft: Draft, outcome: Outcome, shape: Shape | None) -> Reply:
         draft.code = "ok"
         body = envelope(request_id=draft.request_id, data=outcome.data, extra=outcome.extra)
         return json_reply(200, shaped(body, shape), headers={"x-request-id": draft.request_id})
 
-    def _refusal(self, draft: _Draft, error: ApiError, shape: Shape | None = None) -> Reply:
+    def _refusal(self, draft: Draft, error: ApiError, shape: Shape | None = None) -> Reply:
         draft.code = error.code
         body = envelope(request_id=draft.request_id, status=error.status, code=error.code, message=error.message)
         headers = {"x-request-id": draft.request_id, **_retry_header(error.retry_after)}
