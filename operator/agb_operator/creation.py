@@ -35,6 +35,12 @@ def needs_lookup(session: AgbSession) -> bool:
     return operation.is_running(OperationType.CREATE) and operation.attempts > 0
 
 
+def create_attempts(session: AgbSession) -> int:
+    """Count the createSessions that may have been sent for the session that is coming into being."""
+    operation = session.status.operation
+    return operation.attempts if operation is not None and operation.is_running(OperationType.CREATE) else 0
+
+
 def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: datetime, facts: Facts) -> Plan:
     """Choose the next step towards a session; `found` is what carries our UID label (empty before the intent)."""
     usable = living(found)
@@ -117,10 +123,11 @@ def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan
 
 
 def may_have_duplicates(session: AgbSession) -> bool:
-    """Tell whether more than one createSession may have been sent for this resource."""
+    """Tell whether more than one createSession may have been sent for this resource, so that one is to be released."""
     operation = session.status.operation
     return (
-        operation is not None
+        not session.observe_only
+        and operation is not None
         and operation.type == OperationType.CREATE
         and operation.attempts > 1
         and operation.state != OperationState.FAILED

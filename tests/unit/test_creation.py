@@ -262,5 +262,9 @@ def test_duplicates_are_possible_after_more_than_one_intent(
     assert may_have_duplicates(session) == may
 
 
+def test_observe_releases_no_duplicates() -> None:
+    assert not may_have_duplicates(intending(attempts=2, managementPolicy="Observe"))
+
+
 def test_a_resource_without_an_operation_has_no_duplicates() -> None:
     assert not may_have_duplicates(a_session())
