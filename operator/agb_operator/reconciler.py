@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from . import backoff
-from .creation import GRACE, created_report, living, may_have_duplicates, needs_lookup, plan_creation
+from .creation import GRACE, create_attempts, created_report, living, may_have_duplicates, needs_lookup, plan_creation
 from .credentials import Credentials
 from .errors import (
     AgbError,
@@ -151,8 +151,8 @@ class Reconciler:
         if session.image_id:
             if decided.action == Action.LET_GO:
                 decided = await self._after_strays(session, memory, account, decided, seen)
-            elif may_have_duplicates(session) and not memory.duplicates_checked:
-                await self._release_duplicates(session, memory, account)
+            elif await self._released_a_duplicate(session, memory, account):
+                decided = Plan(requeue=0.0)
         return _Decision(plan=decided, account=account, seen=seen)
 
     async def _decide_creation(self, session: AgbSession, memory: Memory, account: SessionClient) -> _Decision:
@@ -192,15 +192,20 @@ class Reconciler:
         memory.stray = others[0].session_id
         return Plan(requeue=0.0)
 
-    async def _release_duplicates(self, session: AgbSession, memory: Memory, account: SessionClient) -> None:
-        """End sessions that an ambiguous create left behind: they carry our UID label and were never reported."""
+    async def _released_a_duplicate(self, session: AgbSession, memory: Memory, account: SessionClient) -> bool:
+        """End a session that an ambiguous create has left: it carries our UID label and was never reported."""
+        if memory.duplicates_checked or not may_have_duplicates(session):
+            return False
         if memory.create_sent_at is not None and self._clock() - memory.create_sent_at < GRACE:
-            return
-        for other in living(await self._lookup(session, account)):
-            if other.session_id != session.session_id:
-                logger.warning("%s: releasing duplicate session %s", session.key, other.session_id)
-                await account.release(other.session_id)
-        memory.duplicates_checked = True
+            return False
+        others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
+        running = [other.session_id for other in others if other.state == SessionState.RUNNING]
+        memory.duplicates_checked = not others
+        if not running:
+            return False
+        logger.warning("%s: releasing session %s, a duplicate of %s", session.key, running[0], session.session_id)
+        await account.release(running[0])
+        return True
 
     def _until_duplicates_are_checked(self, session: AgbSession, memory: Memory, requeue: float | None) -> float | None:
         waiting = session.session_id and may_have_duplicates(session) and not memory.duplicates_checked
@@ -237,9 +242,9 @@ class Reconciler:
                 memory.failures = 0
         if report is not None:
             written = await self._reporter.write(session, report, step.announcements)
-            memory.intent_is_ours = memory.intent_is_ours or (written is not None and needs_lookup(written))
-            if written is not None and needs_lookup(written):
-                memory.create_sent_at = None
+            if written is not None and create_attempts(written) > create_attempts(session):
+                # Our own intent, just written: no createSession has been sent for it yet.
+                memory.intent_is_ours, memory.create_sent_at = True, None
             if written is not None and written.session_id:
                 memory.created = None
             if step.drifted:
