@@ -3,7 +3,6 @@
 import argparse
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from .binaries import Finder
@@ -54,9 +53,9 @@ def _serve(*, controller_manager: bool, kubeconfig: Path | None) -> None:
     binaries = finder.binaries(controller_manager=controller_manager)
     kubectl = finder.kubectl()
     with ControlPlane(controller_manager=controller_manager, kubeconfig=kubeconfig, binaries=binaries) as cluster:
-        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
         print(f"{cluster.server_url} is ready; Ctrl-C ends it. Fitting kubectl: {kubectl}", file=sys.stderr)
-        threading.Event().wait()
+        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+        cluster.watch()
 
 
 if __name__ == "__main__":

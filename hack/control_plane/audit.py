@@ -27,6 +27,7 @@ class AuditEvent:
     """One request the API server answered. Texts are empty where a request has no such part."""
 
     user: str
+    """The impersonated one, if any."""
     verb: str
     resource: str
     subresource: str

@@ -8,12 +8,13 @@ Each one has its own ports, credentials and temporary folder, so several stand s
 import http.client
 import json
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from . import commands
 from .audit import POLICY, AuditLog
@@ -116,6 +117,17 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
+    def watch(self) -> NoReturn:
+        """Sit and watch until a component ends by itself.
+
+        Raises:
+            StartFailed: with the end of its log.
+        """
+        while all(component.running for component in self._components.values()):
+            time.sleep(0.2)
+        (ended, *_) = [component for component in self._components.values() if not component.running]
+        raise StartFailed(ended.failure("ended"))
+
     # Trouble
 
     def stop_apiserver(self) -> None:
@@ -145,10 +157,11 @@ class ControlPlane:
         self.etcd.kill()
 
     def start_etcd(self) -> None:
-        """Start etcd again with its data, and wait until the API server, if it runs, is ready with it."""
+        """Start etcd again with its data, and wait until the API server, if it runs, reads from it."""
         self.etcd.start()
         self.etcd.wait_ready(self._etcd_is_ready, timeout=READY_TIMEOUT)
         if self.apiserver.running:
+            self.apiserver.wait_ready(self._reads_from_etcd, timeout=READY_TIMEOUT)
             self.apiserver.wait_ready(self.is_ready, timeout=READY_TIMEOUT)
 
     def restart_etcd(self) -> None:
@@ -206,7 +219,10 @@ class ControlPlane:
         return self.kubeconfig_for_token(user.token, path, user=user.name, namespace=namespace)
 
     def is_ready(self) -> bool:
-        """Say whether the API server answers /readyz with 200, over verified TLS."""
+        """Say whether the API server answers /readyz with 200, over verified TLS.
+
+        The API server looks at etcd from time to time: its answer is a little behind when etcd goes or comes.
+        """
         return self._status("/readyz") == 200
 
     # Components
@@ -244,6 +260,10 @@ class ControlPlane:
     def _manager_command(self, binaries: Binaries) -> list[str]:
         kubeconfig = self.kubeconfig_for_user(self._manager, self.folder / "kube-controller-manager.kubeconfig")
         return commands.kube_controller_manager(binaries, folder=self.folder, kubeconfig=kubeconfig)
+
+    def _reads_from_etcd(self) -> bool:
+        """A read of one object without resourceVersion is not served from the API server's memory."""
+        return self._status("/api/v1/namespaces/default") == 200
 
     def _manager_is_ready(self) -> bool:
         """It serves no port; its first visible work is the ServiceAccount that every Pod relies on."""

@@ -61,8 +61,9 @@ class Supply:
             try:
                 return self._cache.provide(way.path, way.make)
             except NotAvailable as exc:
-                say(f"{program}: {way.how} did not work: {exc}")
                 failures.append(f"  - {way.how}: {exc}")
+                if way is not ways[-1]:
+                    say(f"{program}: {way.how} did not work: {exc}")
         raise NotAvailable("\n".join([f"{program} cannot be had:", *failures, _advice(program)]))
 
     def discard_leftovers(self) -> None:
