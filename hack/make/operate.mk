@@ -13,3 +13,5 @@ chart-test: venv ## test the chart, the manifests, the GitOps snippets and the a
 lock: lock-build
 lock-build: venv
 	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements/dev.txt --output-file requirements/build.txt -
+
+GENERATORS += hack/generate_deploy.py hack/generate_gitops.py
