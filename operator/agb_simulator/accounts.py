@@ -40,8 +40,9 @@ class Account:
         self._by_label: dict[tuple[str, str], list[Session]] = {}
 
     def add(self, session: Session) -> None:
-        """List a session, without labels so far."""
-        insort(self._listed, session, key=_number)
+        """List a session, without labels so far; one that is still listed, because lists lag, stays as it is."""
+        if not _holds(self._listed, session):
+            insort(self._listed, session, key=_number)
 
     def remove(self, session: Session) -> None:
         """Take a session out of every list; one that is in none is no error."""
@@ -68,10 +69,14 @@ class Account:
         return fewest if len(wanted) == 1 else [s for s in fewest if wanted <= s.seen_labels]
 
 
-def _drop(sessions: list[Session], session: Session) -> None:
+def _holds(sessions: list[Session], session: Session) -> bool:
     at = bisect_left(sessions, session.number, key=_number)
-    if at < len(sessions) and sessions[at] is session:
-        del sessions[at]
+    return at < len(sessions) and sessions[at] is session
+
+
+def _drop(sessions: list[Session], session: Session) -> None:
+    if _holds(sessions, session):
+        del sessions[bisect_left(sessions, session.number, key=_number)]
 
 
 class Keyring:

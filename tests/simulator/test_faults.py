@@ -239,6 +239,20 @@ def test_a_stale_read_shows_the_old_status_for_some_time() -> None:
     assert caller.status(session) == "PAUSED"
 
 
+@pytest.mark.parametrize("ends", ["a release", "a status set from outside"])
+def test_a_stale_read_ends_with_the_next_change(ends: str) -> None:
+    caller = Caller(settings=Settings(transition=0, release_transition=5))
+    session = caller.control.add_session(KEY, status="PAUSED")
+    caller.control.add_fault(StaleRead(reads=5), count=1)
+    caller.resume(session)
+    assert caller.status(session) == "PAUSED"
+    if ends == "a release":
+        assert caller.release(session).ok
+    else:
+        caller.control.set_status(session, "DELETING")
+    assert caller.status(session) == "DELETING"
+
+
 def test_a_refused_pause_does_not_use_up_a_stale_read() -> None:
     caller = Caller()
     session = caller.create()

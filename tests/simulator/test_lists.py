@@ -145,6 +145,17 @@ def test_statuses_can_be_seen_late_by_the_list_and_at_once_by_get_session() -> N
     assert caller.listed({"team": "a"}) == {}
 
 
+def test_a_session_that_is_back_before_the_list_saw_it_go_is_listed_once_and_stays() -> None:
+    caller = Caller(settings=Settings(status_lag=10))
+    session = caller.create(team="a")
+    caller.control.set_status(session, "FINISH")
+    caller.wait(5)
+    caller.control.set_status(session, "PAUSED")
+    assert [item["sessionId"] for item in caller.page().data] == [session]
+    caller.wait(20)
+    assert [item["sessionStatus"] for item in caller.page({"team": "a"}).data] == ["PAUSED"]
+
+
 def test_ten_thousand_moving_sessions_are_listed_page_by_page_without_gaps() -> None:
     caller = Caller(settings=Settings(transition=3))
     sessions = caller.control.add_sessions(KEY, count=10_000, labels={"fleet": "a", "kind": "b"})

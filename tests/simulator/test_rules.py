@@ -379,6 +379,8 @@ def test_a_rate_limit_is_kept_per_key_and_refills() -> None:
     caller.key = KEY
     caller.wait(0.5)
     assert [caller.page().status for _ in range(2)] == [200, 429]
+    caller.wait(3600)
+    assert [caller.page().status for _ in range(3)] == [200, 200, 429], "idle time is not saved up"
     caller.control.configure(send_retry_after=False)
     assert "retry-after" not in caller.page().reply.headers
 
