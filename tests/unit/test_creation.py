@@ -9,6 +9,7 @@ import pytest
 from agb_operator.creation import (
     GRACE,
     LOOK_AGAIN,
+    create_attempts,
     created_report,
     living,
     may_have_duplicates,
@@ -104,6 +105,12 @@ def test_what_is_replaced_is_remembered_from_one_intent_to_the_next() -> None:
     operation = after.status.operation
     assert operation is not None
     assert (operation.attempts, operation.message) == (1, "Takes the place of session-1.")
+
+
+def test_intents_are_counted_for_creation_alone() -> None:
+    assert create_attempts(intending(attempts=2)) == 2
+    assert create_attempts(a_session(status=a_status(operation=an_operation(OperationType.PAUSE)))) == 0
+    assert create_attempts(a_session()) == 0
 
 
 # After a create whose outcome is not known

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from agb_operator.status import (
     Condition,
-    Operation,
     OperationState,
     OperationType,
     Phase,
@@ -23,44 +22,11 @@ from agb_operator.status import (
     timestamp,
 )
 from agb_operator.status_json import merge_patch, status_from_dict, status_to_dict
-from unit.builders import NOW, an_operation, later
+from unit.builders import NOW, an_operation
+from unit.strategies import STATUSES, TEXT
 
 CRD = Path(__file__).resolve().parents[2] / "crds" / "agbsessions.yaml"
 
-TEXT = st.text(max_size=8)
-MOMENTS = st.integers(min_value=-(10**9), max_value=10**9).map(later)
-OPERATIONS = st.builds(
-    Operation,
-    type=st.sampled_from(OperationType),
-    state=st.sampled_from(OperationState),
-    started_at=MOMENTS,
-    finished_at=st.none() | MOMENTS,
-    request_id=TEXT,
-    attempts=st.integers(min_value=0, max_value=99),
-    message=TEXT,
-)
-CONDITIONS = st.builds(
-    Condition,
-    type=st.text(min_size=1, max_size=8),
-    status=st.sampled_from(Truth),
-    reason=st.sampled_from(Reason).map(str),
-    message=TEXT,
-    observed_generation=st.integers(min_value=0, max_value=99),
-    last_transition_time=MOMENTS.map(timestamp),
-)
-STATUSES = st.builds(
-    SessionStatus,
-    observed_generation=st.integers(min_value=-1, max_value=99),
-    phase=st.none() | st.sampled_from(Phase),
-    session_id=TEXT,
-    session_status=TEXT,
-    desired_state=st.sampled_from(["", "Running", "Paused"]),
-    operation=st.none() | OPERATIONS,
-    labels=st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
-    recreations=st.lists(MOMENTS.map(timestamp), max_size=3).map(tuple),
-    last_handled_reconcile_at=TEXT,
-    conditions=st.lists(CONDITIONS, max_size=4).map(tuple),
-)
 LEAVES = st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 ANYTHING = st.recursive(
     st.none() | LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
