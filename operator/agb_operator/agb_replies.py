@@ -130,11 +130,16 @@ def read_reply(*, status: int, body: bytes, request_id: str = "", retry_after: f
         success=success if isinstance(success, bool) else None,
         code=text(fields, "code"),
         message=text(fields, "message"),
-        request_id=(text(fields, "requestId") or request_id)[:128],
+        request_id=_identifier(text(fields, "requestId")) or _identifier(request_id),
         retry_after=retry_after,
         fields=fields,
         data=field(fields, "data"),
     )
+
+
+def _identifier(value: str) -> str:
+    """Return an id that looks like one, "" for other text: ids are stored and logged as they are."""
+    return value if re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", value) else ""
 
 
 def field(fields: Mapping[str, object], name: str) -> object:
@@ -159,7 +164,7 @@ def shown(message: str, *, request_id: str = "", limit: int = 200) -> str:
     condition's message has to stay the same while the same thing fails again.
     """
     if request_id:
-        message = message.replace(request_id, "[request id]")
+        message = re.sub(rf"\b{re.escape(request_id)}\b", "[request id]", message)
     message = " ".join(re.sub(r"\w+://\S+", "[address]", message).split())
     return message if len(message) <= limit else message[: limit - 3] + "..."
 
@@ -191,12 +196,15 @@ def refusal(call: Call, reply: Reply, *, redact: Callable[[str], str]) -> AgbErr
     kind = by_code or _by_status(call, reply.status)
     if kind is SessionNotFound and call in _NO_SESSION:
         kind = ApiUnavailable
+    is_unknown_path = kind is NotSupported and reply.code == "InvalidAction.NotFound" and call not in _GATED
+    if is_unknown_path:
+        kind = ApiUnavailable  # every AGB offers the other calls, so what answers is something else
     remote = text(reply.data_fields, "errMsg") or reply.message
     code = redact(shown(reply.code, limit=80))
     request_id = redact(reply.request_id)
     said = shown(redact(remote), request_id=request_id)
     sentence = _SENTENCES[kind].format(call=call.label)
-    if kind is ApiUnavailable and (reply.status == 404 or 300 <= reply.status < 400):
+    if is_unknown_path or (kind is ApiUnavailable and (reply.status == 404 or 300 <= reply.status < 400)):
         sentence = f"the endpoint does not serve {call.label}: it looks like the wrong address"
     elif kind is ApiUnavailable and not reply.is_envelope:
         sentence = f"the endpoint answered {call.label} with something that is not AGB's JSON"

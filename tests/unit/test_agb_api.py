@@ -124,6 +124,7 @@ REFUSALS = [
     Case("an illegal call leads to another look", 409, "InvalidMcpSession.Status", pause, IllegalState),
     Case("illegal states come with 400 as well", 400, "InvalidMcpSession.Status", resume, IllegalState),
     Case("a gateway without the action does not support it", 404, "InvalidAction.NotFound", pause, NotSupported),
+    Case("what lacks getSession is no AGB", 400, "InvalidAction.NotFound", observe, ApiUnavailable),
     Case("an account that is not listed is not supported", 403, "Forbidden.NotWhitelisted", resume, NotSupported),
     Case("a bare 403 on pause means unsupported", 403, "", pause, NotSupported),
     Case("a bare 404 on resume means unsupported", 404, "", resume, NotSupported),
@@ -263,6 +264,12 @@ async def test_an_action_is_accepted_with_exactly_200(status: int) -> None:
 async def test_the_request_id_of_the_header_serves_when_the_body_has_none() -> None:
     answer = httpx.Response(200, json={"success": True}, headers={"x-request-id": "H-1"})
     assert (await Server(answer).account().pause("session-1")).request_id == "H-1"
+
+
+@pytest.mark.parametrize("odd", ["https://viewer.example/?authcode=x1", "a b", "x" * 200, "", 7, None])
+async def test_a_request_id_that_looks_like_none_is_left_out(odd: object) -> None:
+    answer = httpx.Response(200, json={"success": True, "requestId": odd}, headers={"x-request-id": "not one"})
+    assert (await Server(answer).account().pause("session-1")).request_id == ""
 
 
 # --- create ----------------------------------------------------------------------------------------------------
