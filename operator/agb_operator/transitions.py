@@ -116,7 +116,7 @@ def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     )
     if session.desired == DesiredState.GONE:
         report = blocked(report, message)
-    announcements = ()
+    announcements: tuple[Announcement, ...] = ()
     if last.state == OperationState.IN_PROGRESS:
         announcements = (Announcement(reason=late_reason, message=message, warning=True),)
     return Plan(report=report, requeue=poll_delay(session, last, now), announcements=announcements)
