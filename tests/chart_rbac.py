@@ -31,11 +31,13 @@ class InstalledOperator:
     Attributes:
         kubeconfig: for a token of the chart's ServiceAccount.
         namespace: the release namespace, which holds the lease.
+        account: the name of the ServiceAccount in it.
         args: the arguments the chart gives the container, from `run` on; later flags win.
     """
 
     kubeconfig: Path
     namespace: str
+    account: str
     args: tuple[str, ...]
 
 
@@ -56,6 +58,7 @@ def install(
     watch_namespaces: Sequence[str] = (),
     namespace: str = "agb-operator",
     release: str = "agb-operator",
+    rbac: Mapping[str, bool] | None = None,
 ) -> InstalledOperator:
     """Apply the chart's ServiceAccount and rights, and return how to run the operator with them.
 
@@ -67,8 +70,9 @@ def install(
         watch_namespaces: the chart's `watchNamespaces`; they are made if they do not exist. None: cluster-wide.
         namespace: the release namespace; made if it does not exist.
         release: name of the Helm release.
+        rbac: the chart's value of that name, where it is to differ from the default.
     """
-    values = {"watchNamespaces": list(watch_namespaces), "crds": {"enabled": False}}
+    values = {"watchNamespaces": list(watch_namespaces), "crds": {"enabled": False}, "rbac": dict(rbac or {})}
     objects = render(helm=helm, release=release, namespace=namespace, values=values)
     env = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
     namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}]
@@ -83,6 +87,7 @@ def install(
     return InstalledOperator(
         kubeconfig=cluster.kubeconfig_for_token(token, path, user=account, namespace=namespace),
         namespace=namespace,
+        account=account,
         args=tuple(pod["containers"][0]["args"]),
     )
 

@@ -1,4 +1,4 @@
-"""Helm, and an API server of its own for the tests that install the chart: they bring and take the CRD."""
+"""Helm, and a blank API server for the tests that install the chart: they bring and take the CRD."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,18 +22,18 @@ def helm(helm_program: Path, home: Path) -> Helm:
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[ControlPlane]:
+def blank_cluster() -> Iterator[ControlPlane]:
     with ControlPlane() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def cluster_helm(control_plane: ControlPlane, helm_program: Path, home: Path) -> Helm:
-    """Helm with the API server, as its administrator."""
-    return Helm(program=helm_program, home=home, kubeconfig=control_plane.kubeconfig)
+def cluster_helm(blank_cluster: ControlPlane, helm_program: Path, home: Path) -> Helm:
+    """Helm with the blank API server, as its administrator."""
+    return Helm(program=helm_program, home=home, kubeconfig=blank_cluster.kubeconfig)
 
 
 @pytest.fixture(scope="session")
-def kubectl(control_plane: ControlPlane, kubectl_program: Path, home: Path) -> Kubectl:
-    """Kubectl with the API server, as its administrator."""
-    return Kubectl(program=kubectl_program, kubeconfig=control_plane.kubeconfig, home=home)
+def blank_kubectl(blank_cluster: ControlPlane, kubectl_program: Path, home: Path) -> Kubectl:
+    """kubectl with the blank API server, as its administrator."""
+    return Kubectl(program=kubectl_program, kubeconfig=blank_cluster.kubeconfig, home=home)

@@ -23,6 +23,11 @@ SESSION = {
 }
 
 
+@pytest.fixture(scope="module")
+def kubectl(blank_kubectl: Kubectl) -> Kubectl:
+    return blank_kubectl
+
+
 @pytest.fixture(autouse=True)
 def _clean(kubectl: Kubectl, cluster_helm: Helm) -> Iterator[None]:
     """Leave no release and no CRD to the next test."""

@@ -15,6 +15,11 @@ SESSIONS = "agbsessions.agb.cloud"
 
 
 @pytest.fixture(scope="module")
+def kubectl(blank_kubectl: Kubectl) -> Kubectl:
+    return blank_kubectl
+
+
+@pytest.fixture(scope="module")
 def namespaces(kubectl: Kubectl) -> Iterator[Kubectl]:
     """The namespaces the values speak of, all of which enforce the Pod Security standard `restricted`."""
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
