@@ -370,6 +370,39 @@ def test_a_pause_from_elsewhere_is_not_overdue_because_another_one_was_a_day_ago
     assert conditions(story.session)["Ready"] == ("False", "Pausing")
 
 
+def test_the_third_try_that_does_not_end_stalls_at_its_own_timeout() -> None:
+    story = running()
+    story.edit(paused=True)
+    for at in (0, 10, 30):
+        story.look("RUNNING", at=at)
+
+    story.look("PAUSING", at=TIMEOUT + 2)
+
+    assert conditions(story.session)["Stalled"] == ("True", "PauseTimedOut")
+
+
+def test_the_first_call_without_effect_is_reported_as_a_warning_and_tried_again() -> None:
+    story = running(timeout="5s")
+    story.edit(paused=True)
+    story.look("RUNNING", at=0)
+
+    failed = story.look("RUNNING", at=10)
+
+    assert [(e.reason, e.warning) for e in failed.announcements] == [("PauseTimedOut", True)]
+    assert conditions(story.session)["Reconciling"] == ("True", "PauseTimedOut")
+    assert "Stalled" not in conditions(story.session)
+
+
+def test_creates_that_were_lost_do_not_count_against_the_session_that_came() -> None:
+    create = an_operation(OperationType.CREATE, attempts=9)
+    story = Story(a_session(status=a_status(operation=create)))
+
+    story.look("STARTING", at=2)
+
+    assert conditions(story.session)["Ready"] == ("False", "Creating")
+    assert "Stalled" not in conditions(story.session)
+
+
 # Flips in flight
 
 
@@ -469,6 +502,7 @@ def test_a_session_moved_by_somebody_else_is_drift_and_said_once(wanted: bool, f
     assert decided.action == call
     assert story.events == ["DriftDetected"]
     assert found in decided.announcements[0].message
+    assert decided.announcements[0].warning
 
 
 def test_a_change_of_the_spec_is_not_drift() -> None:
@@ -557,6 +591,15 @@ def test_labels_of_a_paused_session_are_set_too() -> None:
     assert story.look("PAUSED", at=0).action == Action.SET_LABELS
 
 
+def test_a_pause_that_ends_is_announced_although_labels_are_to_be_set() -> None:
+    pausing = a_status(operation=an_operation(OperationType.PAUSE), labels={})
+    story = Story(a_session(status=pausing, labels={"team": "b"}, paused=True))
+
+    story.look("PAUSED", at=20)
+
+    assert (story.calls, story.events) == ([Action.SET_LABELS], ["Paused"])
+
+
 def test_labels_wait_until_the_session_is_as_asked() -> None:
     story = Story(a_session(status=a_status(labels={}), labels={"team": "b"}, paused=True))
 
@@ -623,8 +666,18 @@ def test_a_release_that_the_look_does_not_show_yet_is_not_repeated() -> None:
     assert story.look("RUNNING", at=10).action == Action.RELEASE
 
 
-@pytest.mark.parametrize("status", ["PAUSING", "RESUMING", "DELETING", "STARTING"])
-def test_a_deletion_that_waits_longer_than_the_timeout_is_blocked_and_names_both_ways_out(status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("STARTING", "CreateFailed"),
+        ("PAUSING", "PauseTimedOut"),
+        ("RESUMING", "ResumeTimedOut"),
+        ("DELETING", "DeletionBlocked"),
+    ],
+)
+def test_a_deletion_that_waits_longer_than_the_timeout_is_blocked_and_names_both_ways_out(
+    status: str, reason: str
+) -> None:
     story = deleted(OURS)
     story.look(status, at=0)
     assert "Stalled" not in conditions(story.session)
@@ -635,6 +688,7 @@ def test_a_deletion_that_waits_longer_than_the_timeout_is_blocked_and_names_both
 
     assert conditions(story.session)["Stalled"] == ("True", "DeletionBlocked")
     assert WAYS_OUT in said(story.session, "Stalled")
+    assert conditions(story.session)["Ready"] == ("False", reason)
     assert story.session.status.phase == Phase.DELETING
     assert story.writes == writes
 
