@@ -5,10 +5,10 @@ Owns how tests act and look as a user does. The processes are `stack`'s.
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from agb_simulator import SimulatorControl
+from agb_simulator import Entry, SimulatorControl
 from control_plane import AuditLog
 from e2e.stack import KEY, eventually, manifest
 from kubectl import Answer, Kubectl
@@ -125,23 +125,27 @@ class Tenant:
                 self._writes.append(f"{event.verb} {what}")
         return list(self._writes)
 
+    def requests(self) -> Sequence[Entry]:
+        """Give what reached AGB, from anybody."""
+        return self.control.requests(since=self._since)
+
     def calls(self, session_id: str | None = None) -> list[str]:
         """Give the calls that reached AGB to change the session (all sessions of the key without one), in order."""
         return [
             entry.endpoint
-            for entry in self.control.requests(since=self._since)
+            for entry in self.requests()
             if entry.endpoint in CALLS and (session_id is None or entry.session_id == session_id)
         ]
 
     def illegal_calls(self) -> int:
         """Count the calls of anybody that did not fit their session's state."""
-        return sum(entry.illegal for entry in self.control.requests(since=self._since))
+        return sum(entry.illegal for entry in self.requests())
 
     def looks(self, session_id: str) -> int:
         """Count how often AGB was asked for the session, alone or with others."""
         return sum(
             entry.session_id == session_id or entry.endpoint == "ListSession"
-            for entry in self.control.requests(since=self._since)
+            for entry in self.requests()
             if entry.endpoint in ("getSession", "ListSession")
         )
 
