@@ -112,9 +112,11 @@ class Connection:
     async def open_session(self, on_answer: Callable[[str], None]) -> aiohttp.ClientSession:
         """Open a session of its own with the same TLS, proxy and (present) credentials; the caller closes it.
 
-        The watch runs on it, and asks for another one when the server refuses this one's token. `on_answer` is told
+        The watch runs on it, and asks for another one when the server refuses this one's token: so this waits until
+        the server accepts the credentials, or the two would go round as fast as they can. `on_answer` is told
         the path of each request that the server accepted, when it begins to answer.
         """
+        await self._accepted()
 
         async def accepted(_: aiohttp.ClientSession, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
             if end.response.status == 200:
@@ -133,6 +135,18 @@ class Connection:
     async def close(self) -> None:
         """Close the pool."""
         await self._rest.close()
+
+    async def _accepted(self) -> None:
+        """Wait until the server takes our credentials; one that cannot be asked is found out soon enough."""
+        while True:
+            try:
+                await self.request("GET", "/version")
+            except ClusterError as exc:
+                if exc.http_status == 401:
+                    logger.warning("the API server refuses the credentials: %s", exc)
+                    await asyncio.sleep(_RENEWAL_PAUSE)
+                    continue
+            return
 
     async def _send(self, method: str, path: str, *, body: Any, content: str, accept: str) -> Answer:
         """Send it, and once more with fresh credentials after a 401: it was refused unread, so it happens once."""
