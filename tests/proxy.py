@@ -1,0 +1,167 @@
+"""A TCP proxy that a test breaks on purpose: it stands between the operator and one of its servers.
+
+It runs in a thread of its own, on a free loopback port. Modes apply to connections that exist and to new ones alike.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+_CHUNK = 65536
+_GARBAGE = b"\x00\xffthis is no answer\r\n\r\n" * 8
+
+
+class Mode(StrEnum):
+    """What the network does."""
+
+    PASS = "pass"
+    SLOW = "slow"
+    """Each chunk is held up by `Proxy.delay` seconds."""
+    RESET = "reset"
+    """Connections are reset (RST), and new ones at once."""
+    BLACK_HOLE = "black hole"
+    """Nothing arrives any more, in either direction, and nobody is told (no FIN, no RST); new ones connect in vain."""
+    HALF_OPEN = "half open"
+    """What the client sends arrives; no answer comes back."""
+    GARBAGE = "garbage"
+    """Answers are replaced by bytes that are no answer."""
+    REFUSE = "refuse"
+    """Nobody listens."""
+
+
+@dataclass(eq=False)
+class _Link:
+    """One connection and its continuation to the server."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def reset(self) -> None:
+        for writer in (self.client, self.server):
+            sock = writer.get_extra_info("socket")
+            if sock is not None:
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        for task in self.tasks:
+            task.cancel()
+
+
+class Proxy:
+    """Forwards `127.0.0.1:port` to `127.0.0.1:target` until the `with` block ends."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.delay = 0.5
+        self.port = 0
+        self.connections = 0
+        """How many connections were accepted so far."""
+        self._mode = Mode.PASS
+        self._links: set[_Link] = set()
+        self._flowing = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What the network does now."""
+        return self._mode
+
+    def set(self, mode: Mode) -> None:
+        """Make the network behave in this way from now on."""
+        self._call(self._set(mode))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._call(self._listen())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for link in list(self._links):
+            link.reset()
+        for task in [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await task
+
+    async def _set(self, mode: Mode) -> None:
+        refused, self._mode = self._mode == Mode.REFUSE, mode
+        # A connection that lost bytes in a black hole stays dead, as behind a NAT that forgot it.
+        if mode in (Mode.RESET, Mode.REFUSE):
+            for link in list(self._links):
+                link.reset()
+        if mode == Mode.REFUSE and self._server is not None:
+            self._server.close()
+            self._server = None
+        elif refused and mode != Mode.REFUSE:
+            await self._listen()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self._mode == Mode.RESET:
+            _Link(writer, writer).reset()
+            return
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            _Link(writer, writer).reset()
+            return
+        link = _Link(writer, server_writer)
+        self._links.add(link)
+        link.tasks = [
+            asyncio.ensure_future(self._pump(reader, server_writer, answers=False)),
+            asyncio.ensure_future(self._pump(server_reader, writer, answers=True)),
+        ]
+        await asyncio.wait(link.tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._links.discard(link)
+        for task in link.tasks:
+            task.cancel()
+        await asyncio.gather(*link.tasks, return_exceptions=True)
+        for end in (link.client, link.server):
+            with contextlib.suppress(OSError, RuntimeError):
+                end.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
+        lost = False
+        with contextlib.suppress(OSError):
+            while chunk := await source.read(_CHUNK):
+                mode = self._mode
+                if mode == Mode.SLOW:
+                    await asyncio.sleep(self.delay)
+                if mode == Mode.BLACK_HOLE or (mode == Mode.HALF_OPEN and answers):
+                    lost = True
+                if lost:
+                    continue
+                if mode == Mode.GARBAGE and answers:
+                    chunk = _GARBAGE
+                sink.write(chunk)
+                await sink.drain()
+        if lost:
+            await asyncio.Event().wait()  # nobody is told that it ended
