@@ -121,7 +121,7 @@ class Looks:
 
     def _good(self, session_id: str, good_from: float) -> Observation | None:
         seen = self._seen.get(session_id)
-        return seen if seen is not None and seen.taken_at >= good_from else None
+        return seen if seen is not None and seen.taken_at > good_from else None
 
     def _serve_batch(self, client: SessionClient) -> None:
         """Choose the cheapest for what was collected: a walk over all, a walk over ours, or one by one."""
@@ -202,7 +202,7 @@ class Looks:
             self._seen[seen.session_id] = seen
             for roll in (self._own, self._all):
                 for look in list(roll.waiting.get(seen.session_id, ())):
-                    if seen.taken_at >= look.good_from:
+                    if seen.taken_at > look.good_from:
                         roll.drop(look)
                         _answer(look, seen)
 
