@@ -60,7 +60,10 @@ def failed(
         status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
     )
     if seen is None:
-        report = base_report(session, phase=unseen_phase(session), ready=ready, paused=no_look_verdict(reason))
+        paused = no_look_verdict(reason)
+        if attempted == Action.CREATE and not error.outcome_unknown:
+            paused = Verdict(status=Truth.FALSE, reason=reason, message="There is no session yet.")
+        report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
     else:
         report = seen_report(session, seen, ready=ready)
     stalls = isinstance(error, TerminalError) and not isinstance(error, QuotaExceeded)

@@ -178,7 +178,8 @@ def test_each_error_has_its_reason_its_next_step_and_its_next_try(case: Case) ->
 
     status, reason = case.ready.split("/")
     more = {"Stalled" if case.stalled else "Reconciling": ("True", reason)}
-    assert conditions(after) == {"Ready": (status, reason), "Paused": ("Unknown", reason), **more}
+    known = "False" if case.attempted == Action.CREATE else "Unknown"
+    assert conditions(after) == {"Ready": (status, reason), "Paused": (known, reason), **more}
     assert case.error.message in said(after)
     assert case.advice in said(after)
     assert (decided.action, decided.requeue) == (Action.NONE, case.again)
@@ -241,6 +242,18 @@ def test_after_a_failed_look_the_phase_is_unknown_and_the_rest_is_kept() -> None
     assert after.status.phase == Phase.UNKNOWN
     assert (after.status.session_id, after.status.session_status) == (session.session_id, "RUNNING")
     assert after.status.operation == session.status.operation
+
+
+@pytest.mark.parametrize(("lost", "paused"), [(True, "Unknown"), (False, "False")])
+def test_after_a_create_that_was_refused_there_is_no_session_and_after_a_lost_answer_nobody_knows(
+    lost: bool, paused: str
+) -> None:
+    session = a_session()
+    error = ApiUnavailable("No answer.", outcome_unknown=lost)
+
+    after = carried_on(session, decide(error, session=session, attempted=Action.CREATE))
+
+    assert conditions(after)["Paused"] == (paused, "ApiUnavailable")
 
 
 def test_a_resource_that_never_had_a_session_stays_pending() -> None:
