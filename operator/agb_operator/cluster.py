@@ -197,13 +197,16 @@ class Cluster:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
+        told = ""
         while True:
             try:
                 return await self._check_once(namespaces)
             except _NotYet as exc:
                 if loop.time() >= deadline:
                     raise StartupError(str(exc)) from exc
-                logger.warning("waiting: %s", exc)
+                if str(exc) != told:
+                    told = str(exc)
+                    logger.warning("waiting: %s", told)
             await asyncio.sleep(1.0)
 
     async def _check_once(self, namespaces: Collection[str]) -> None:

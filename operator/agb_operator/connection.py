@@ -101,7 +101,7 @@ class Connection:
             raise ClusterUnavailable(f"the API server at {self.server} gave no answer in {self._timeout:g} s") from exc
         # ValueError: a token that cannot be a header's value.
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise ClusterUnavailable(f"cannot reach the API server at {self.server}: {one_line(exc)}") from exc
+            raise ClusterUnavailable(f"cannot reach the API server at {self.server}: {_why(exc)}") from exc
         reply = _parsed(answer)
         if answer.status >= 300:
             raise _error_of(answer, reply, request=f"{method} {path.partition('?')[0]}")
@@ -198,6 +198,15 @@ class Connection:
         except kube_config.ConfigException as exc:
             raise ConnectionError(f"cannot read the token: {one_line(exc)}") from exc
         return (token or "").strip()
+
+
+def _why(exc: Exception) -> str:
+    """Say in the words of the system why no answer came; aiohttp's own hold a tuple and the address once more."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {one_line(exc.certificate_error)}"
+    if isinstance(exc, aiohttp.ClientConnectorError) and exc.os_error.errno:
+        return os.strerror(exc.os_error.errno) if exc.os_error.errno > 0 else str(exc.os_error.strerror)
+    return one_line(exc)
 
 
 def _parsed(answer: Answer) -> dict[str, Any]:

@@ -6,10 +6,9 @@ the files, runs exec plugins and re-reads a pod's token. Talking to the server i
 
 import ipaddress
 import os
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 from kubernetes.aio import config as kube_config
@@ -58,6 +57,8 @@ async def _from_files(files: list[Path]) -> Configuration:
     usable, context = [], None
     for file in files:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if content is not None and not isinstance(content, dict):
+            raise kube_config.ConfigException(f"{file} is no kubeconfig")
         if content:  # an empty file is legal, and a surprise to the library
             usable.append(str(file))
             # The first file that says it wins, as with kubectl; the library takes the last one.
@@ -83,30 +84,26 @@ async def _from_pod() -> Configuration:
 def proxy_of(server: str, environ: Mapping[str, str]) -> str | None:
     """Choose the proxy that the environment names for `server`, None for a direct connection.
 
-    NO_PROXY may hold networks (10.96.0.0/12), as Go's clients read it and Python's do not: without them the
-    requests of a pod to its own API server would leave through the proxy of the company.
+    NO_PROXY is read as Go's clients read it. Python's own functions know no networks in it (10.96.0.0/12), and without
+    them the requests of a pod to its own API server would leave through the proxy of the company.
     """
     address = urlsplit(server)
-    proxies = {
-        name[: -len("_proxy")].lower(): value
-        for name, value in environ.items()
-        if value and name.lower() in ("http_proxy", "https_proxy", "no_proxy")
-    }
-    proxy = proxies.get(address.scheme)
+    variables = {name.lower(): value for name, value in environ.items() if value}
+    proxy = variables.get(f"{address.scheme}_proxy")
+    exempt = (_is_exempt(address, entry.strip().lower()) for entry in variables.get("no_proxy", "").split(","))
+    return None if any(exempt) else proxy
+
+
+def _is_exempt(address: SplitResult, entry: str) -> bool:
     host = address.hostname or ""
-    if proxy is None or urllib.request.proxy_bypass_environment(address.netloc, proxies):
-        return None
+    if entry in ("*", host, address.netloc):
+        return True
+    if entry and host.endswith("." + entry.lstrip(".")):
+        return True
     try:
-        ip = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry)
     except ValueError:
-        return proxy
-    for entry in proxies.get("no", "").split(","):
-        try:
-            if ip in ipaddress.ip_network(entry.strip()):
-                return None
-        except ValueError:
-            continue  # a name, not a network
-    return proxy
+        return False  # one of the two is a name
 
 
 def one_line(exc: BaseException) -> str:

@@ -380,9 +380,19 @@ async def test_a_missing_crd_is_told_with_the_way_to_install_it(
 async def test_an_unreachable_server_is_told_in_one_line(connect: Connect, server: ApiServer) -> None:
     server.url = "http://127.0.0.1:1"
     cluster = await connect()
-    with pytest.raises(StartupError, match=r"127\.0\.0\.1:1.*can be reached from here") as error:
+    with pytest.raises(StartupError, match=r"127\.0\.0\.1:1: Connection refused: .*can be reached from here") as error:
         await cluster.check(patience=0)
     assert "\n" not in str(error.value)
+
+
+async def test_waiting_for_the_cluster_is_told_once(
+    connect: Connect, server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.url = "http://127.0.0.1:1"
+    cluster = await connect()
+    with pytest.raises(StartupError):
+        await cluster.check(patience=1.5)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["waiting"]
 
 
 async def test_a_certificate_that_is_none_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

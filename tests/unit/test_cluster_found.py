@@ -109,7 +109,7 @@ class Broken(NamedTuple):
 
 BROKEN = [
     Broken("no YAML", "{", "cannot use"),
-    Broken("no mapping", "[1]", "cannot use"),
+    Broken("no mapping", "[1]", "is no kubeconfig"),
     Broken("no current context", "kind: Config", "kubectl config use-context"),
     Broken("an unknown context", "current-context: nope\ncontexts: []", "nope"),
     Broken("binary", "\x00\x01", "cannot use"),
@@ -146,6 +146,9 @@ PROXIES = [
     Proxy("it is for another scheme", "https://k8s.example:6443", {"HTTP_PROXY": VIA}, None),
     Proxy("the host is exempt", "https://k8s.example:6443", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example"}, None),
     Proxy("the domain is exempt", "https://api.k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": ".k8s.example"}, None),
+    Proxy("one port is exempt", "https://k8s.example:6443", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example:6443"}, None),
+    Proxy("a similar name is exempt", "https://my-k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example"}, VIA),
+    Proxy("nothing is exempt", "https://k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": ", ,"}, VIA),
     Proxy("the network is exempt", "https://10.96.0.1", {"HTTPS_PROXY": VIA, "NO_PROXY": "x, 10.96.0.0/12"}, None),
     Proxy("the IPv6 network is exempt", "https://[fd00::1]:443", {"HTTPS_PROXY": VIA, "no_proxy": "fd00::/8"}, None),
     Proxy("another network is exempt", "https://10.96.0.1", {"HTTPS_PROXY": VIA, "NO_PROXY": "192.168.0.0/16"}, VIA),
