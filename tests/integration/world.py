@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
+
 from agb_operator.agb_api import AgbApi
 from agb_operator.credentials import Credentials
 from agb_operator.handlers import Informer
@@ -56,6 +58,7 @@ class RunningOperator:
         own_key: str = "",
         own_key_namespaces: tuple[str, ...] = (),
         wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
+        wall: Callable[[], datetime] = wall,
     ) -> None:
         draw = random.Random(seed).random
         self.cluster = cluster
@@ -128,16 +131,20 @@ class RunningOperator:
 class World:
     """One simulator, one cluster, and operators that come and go."""
 
-    def __init__(self, *, transition: float = 1.0, **options: Any) -> None:
+    def __init__(self, *, transition: float = 1.0, cluster: FakeCluster | None = None, **options: Any) -> None:
         self.api = Api(clock=loop_time, settings=Settings(transition=transition), keys=(KEY,), seed=1)
         self.control = SimulatorControl.in_process(self.api)
-        self.cluster = FakeCluster()
+        self.cluster = FakeCluster() if cluster is None else cluster
         self.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
         self._options = options
         self.operator = self._make()
 
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Connect one more operator with the simulator."""
+        return SimulatedTransport(self.api)
+
     def _make(self) -> RunningOperator:
-        transport = SimulatedTransport(self.api)
+        transport = self.transport()
         api = AgbApi(endpoint="http://simulator", timeout=60.0, on_call=lambda *_: None, transport=transport)
         return RunningOperator(cluster=self.cluster, api=api, **self._options)
 
