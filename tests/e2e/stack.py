@@ -116,8 +116,8 @@ class Operator(Process):
         self, *flags: str, kubeconfig: Path, endpoint: str, log: Path, env: Mapping[str, str] | None = None
     ) -> None:
         """Start one; `ready` waits for it."""
-        self._http = f"127.0.0.1:{free_port()}"
-        command = [sys.executable, "-m", "agb_operator", "run", f"--http-address={self._http}", *flags]
+        self.address = f"127.0.0.1:{free_port()}"
+        command = [sys.executable, "-m", "agb_operator", "run", f"--http-address={self.address}", *flags]
         given = {"KUBECONFIG": str(kubeconfig), "AGB_ENDPOINT": endpoint, **(env or {})}
         super().__init__(command, env=environment(**given), log=log)
 
@@ -134,7 +134,7 @@ class Operator(Process):
     def get(self, path: str) -> tuple[int, str]:
         """Ask its HTTP server: status and text, (0, reason) without an answer."""
         try:
-            with urllib.request.urlopen(f"http://{self._http}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as exc:
             with exc:
