@@ -38,7 +38,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # The library adds a `_created` series to each counter and histogram, half as many again, and nobody reads them.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
