@@ -14,7 +14,7 @@ from typing import Final
 from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, begun, elapsed
 from .resource import AgbSession
 from .states import Observation, SessionState
-from .status import OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
+from .status import Operation, OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
 
 GRACE: Final = 30.0
 """Seconds for which look-ups must stay empty after a create that may have been sent; labels show up late."""
@@ -98,12 +98,19 @@ def _exists(session: AgbSession) -> Report:
     return _creating(session, Reason.CREATING, "AGB has created the session.", paused=looked)
 
 
+def _since_it_exists(session: AgbSession, *, now: datetime) -> Operation:
+    """Give the Create operation; what held up the call before (a refused key, a quota) is no delay of the session's."""
+    operation = begun(session, OperationType.CREATE, now=now)
+    late = elapsed(operation, now) > session.timeout.total_seconds()
+    return replace(operation, started_at=now) if late else operation
+
+
 def created_report(
     session: AgbSession, *, session_id: str, request_id: str, now: datetime
 ) -> tuple[Report, Announcement]:
     """Give what to write once createSession has answered: the id, before anything else happens."""
     report = _exists(session)
-    operation = begun(session, OperationType.CREATE, now=now)
+    operation = _since_it_exists(session, now=now)
     report = replace(
         report, session_id=session_id, labels=session.labels, operation=replace(operation, request_id=request_id)
     )
@@ -115,7 +122,7 @@ def created_report(
 
 def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     report = _exists(session)
-    operation = begun(session, OperationType.CREATE, now=now)
+    operation = _since_it_exists(session, now=now)
     # Its labels may be those of an earlier spec, so they count as unknown and are set again.
     report = replace(report, session_id=seen.session_id, session_status=seen.status, labels=None, operation=operation)
     text = f"Took over session {seen.session_id}, which an interrupted create had left."
