@@ -59,7 +59,7 @@ class GoBuild:
         Raises:
             NotAvailable: no Go, no modules, or the build failed; the text says which.
         """
-        go = self._go()
+        go = self.toolchain()
         with self._cache.lock(self._own_build_cache) if go.ours else nullcontext():
             return self._build(go, program, scratch)
 
@@ -83,7 +83,7 @@ class GoBuild:
         )
         return result
 
-    def _go(self) -> Go:
+    def toolchain(self) -> Go:
         """Return Go from the PATH if it is new enough, else our own."""
         found = shutil.which("go", path=self._environment.get("PATH"))
         if found is not None:

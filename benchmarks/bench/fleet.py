@@ -1,0 +1,62 @@
+"""Follows a fleet of AgbSessions: which ones are settled as they are asked to be, and when each became so."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from .kube import User
+
+
+class Fleet:
+    """Watches all AgbSessions while its context lasts."""
+
+    def __init__(self, user: User) -> None:
+        self._user = user
+        self.settled_at: dict[str, float] = {}
+        """Names of those that are settled, with the time of day at which that was seen."""
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        version = await self._list()
+        self._watching = asyncio.create_task(self._watch(version))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watching.cancel()
+        await asyncio.wait({self._watching})
+
+    async def all_settled(self, count: int, *, deadline: float, alive: "asyncio.Future[None]") -> bool:
+        """Wait until `count` are settled; False when that takes more than `deadline` seconds or `alive` ends."""
+        waiting = asyncio.create_task(self._until(count))
+        done, _ = await asyncio.wait(
+            {waiting, self._watching, alive}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+        if self._watching in done:
+            self._watching.result()  # raises why
+        return waiting in done
+
+    async def _until(self, count: int) -> None:
+        while len(self.settled_at) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _list(self) -> str:
+        phases, version = await self._user.phases()
+        now = time.time()
+        self.settled_at = {name: self.settled_at.get(name, now) for name, phase in phases.items() if phase}
+        self._changed.set()
+        return version
+
+    async def _watch(self, version: str) -> None:
+        while True:
+            async for seen in self._user.watch(version):
+                if not seen.settled:
+                    self.settled_at.pop(seen.name, None)
+                elif seen.name not in self.settled_at:
+                    self.settled_at[seen.name] = time.time()
+                    self._changed.set()
+            version = await self._list()  # the API server ends watches at times, e.g. after a change of the CRD

@@ -1,0 +1,156 @@
+"""The user of the benchmark: creates and patches thousands of AgbSessions over many connections, and watches them.
+
+It is not a part of what is measured, so it is made to cost little: raw JSON, and a watch that parses only what it needs.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+NAMESPACE = "default"
+_SESSIONS = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbsessions"
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_CONNECTIONS = 48
+_PAGE = 500
+_NAME = re.compile(rb'"name":"([^"]+)"')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """One version of an AgbSession; `settled` is its phase once its status speaks of its present spec, else empty."""
+
+    name: str
+    settled: str
+
+
+class User:
+    """A client of the API server with the administrator's rights; use it as an async context."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = json.loads(kubeconfig.read_text())
+        cluster = config["clusters"][0]["cluster"]
+        self._server = cluster["server"]
+        self._token = config["users"][0]["user"]["token"]
+        self._ssl = ssl.create_default_context(
+            cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
+        )
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(
+            self._server,
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS + 2, ssl=self._ssl),
+            headers={"Authorization": f"Bearer {self._token}", "User-Agent": "bench"},
+            read_bufsize=2**22,
+            timeout=aiohttp.ClientTimeout(total=None, sock_read=300),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def create(self, session_ids: dict[str, str]) -> None:
+        """Create an AgbSession for each name, adopting the session that goes with it."""
+
+        async def create(name: str) -> None:
+            body = {
+                "apiVersion": "agb.cloud/v1alpha1",
+                "kind": "AgbSession",
+                "metadata": {"name": name},
+                "spec": {"sessionId": session_ids[name], "paused": False},
+            }
+            await self._request("POST", _SESSIONS, body, "application/json")
+
+        await _for_all(session_ids, create)
+
+    async def install(self, crd: dict[str, Any]) -> None:
+        """Install the CRD and wait until it is served."""
+        await self._request("POST", _CRDS, crd, "application/json")
+        deadline = time.monotonic() + 30
+        while True:
+            async with self._http.get(_SESSIONS) as answer:
+                if answer.status == 200:
+                    return
+            if time.monotonic() > deadline:
+                raise TimeoutError("the API server does not serve AgbSessions")
+            await asyncio.sleep(0.2)
+
+    async def pause(self, name: str, paused: bool) -> None:
+        """Do what `kubectl patch` does."""
+        await self._request("PATCH", f"{_SESSIONS}/{name}", {"spec": {"paused": paused}}, "application/merge-patch+json")
+
+    async def pause_all(self, names: Iterable[str], paused: bool, sent_at: dict[str, float] | None = None) -> None:
+        """Patch all as fast as the API server takes it; notes when each was sent."""
+
+        async def pause(name: str) -> None:
+            if sent_at is not None:
+                sent_at[name] = time.time()
+            await self.pause(name, paused)
+
+        await _for_all(names, pause)
+
+    async def phases(self) -> tuple[dict[str, str], str]:
+        """List what all are settled at, by name, and the version from which a watch goes on."""
+        found: dict[str, str] = {}
+        token = ""
+        while True:
+            query = f"?limit={_PAGE}" + (f"&continue={token}" if token else "")
+            async with self._http.get(_SESSIONS + query) as answer:
+                page = json.loads(await answer.read())
+            for item in page["items"]:
+                seen = _seen(item)
+                found[seen.name] = seen.settled
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found, page["metadata"]["resourceVersion"]
+
+    async def watch(self, since: str) -> AsyncIterator[Seen]:
+        """Give the versions that come after `since`; those that are on their way count as not settled, unparsed."""
+        query = f"?watch=1&resourceVersion={since}&timeoutSeconds=7200"
+        async with self._http.get(_SESSIONS + query) as answer:
+            answer.raise_for_status()
+            async for line in answer.content:
+                if b'"Reconciling"' in line:
+                    name = _NAME.search(line)
+                    yield Seen(name=name[1].decode() if name else "", settled="")
+                else:
+                    yield _seen(json.loads(line)["object"])
+
+    async def _request(self, method: str, path: str, body: dict[str, Any], content: str) -> None:
+        async with self._http.request(
+            method, path, data=json.dumps(body), headers={"Content-Type": content}
+        ) as answer:
+            text = await answer.text()
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {path}: HTTP {answer.status}: {text[:300]}")
+
+
+def _seen(item: dict[str, Any]) -> Seen:
+    status, meta = item.get("status", {}), item["metadata"]
+    current = status.get("observedGeneration") == meta["generation"]
+    wanted = "Paused" if item["spec"].get("paused") else "Running"
+    phase = status.get("phase", "")
+    return Seen(name=meta["name"], settled=phase if current and phase == wanted else "")
+
+
+async def _for_all(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    left = iter(names)
+
+    async def one_by_one() -> None:
+        for name in left:
+            await work(name)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CONNECTIONS):
+            group.create_task(one_by_one())
