@@ -47,29 +47,37 @@ async def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, stop: asyncio.Event) -> int:
     metrics = Metrics()
+    elector = Elector(
+        leases=lease_cluster,
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=new_identity(),
+        on_change=metrics.leader,
+    )
+    elects = settings.leader_election
     # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
-    engine = Engine(settings=settings, cluster=cluster, metrics=metrics, on_kopf_start=lambda: _stop_on_signals(stop))
+    engine = Engine(
+        settings=settings,
+        cluster=cluster,
+        metrics=metrics,
+        leads=lambda: elector.leads or not elects,
+        on_kopf_start=lambda: _stop_on_signals(stop),
+    )
     lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(engine.beat,))
+    ready = {"event loop": lag.problem, **({"lease": elector.problem} if elects else {})}
     server = HealthServer(
         host=settings.http_address.host,
         port=settings.http_address.port,
         alive={"event loop": lag.problem, **engine.checks},
-        ready={"event loop": lag.problem},
+        ready=ready,
         page=metrics.page,
     )
     measuring = asyncio.create_task(lag.run(), name="loop lag")
     try:
         async with server:
-            if not settings.leader_election:
+            if not elects:
                 metrics.leader(True)
                 return await _work(engine.run(), stop)
-            elector = Elector(
-                leases=lease_cluster,
-                namespace=settings.lease_namespace,
-                name=settings.lease_name,
-                identity=new_identity(),
-                on_change=metrics.leader,
-            )
             try:
                 if not await _unless_stopped(elector.acquire(), stop):
                     return 0

@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import kopf
 
@@ -52,11 +52,18 @@ class Engine:
         settings: what the administrator decided.
         cluster: the Kubernetes API.
         metrics: where to count.
+        leads: says whether this replica may act at this very moment.
         on_kopf_start: called when kopf has spawned its tasks and taken the process's signals.
     """
 
     def __init__(
-        self, *, settings: Settings, cluster: Cluster, metrics: Metrics, on_kopf_start: Callable[[], None]
+        self,
+        *,
+        settings: Settings,
+        cluster: Cluster,
+        metrics: Metrics,
+        leads: Callable[[], bool],
+        on_kopf_start: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._cluster = cluster
@@ -95,6 +102,7 @@ class Engine:
             reporter=reporter,
             metrics=metrics,
             cluster_name=settings.cluster_name,
+            leads=leads,
             clock=clock,
             wall=_wall,
             draw=draw,
@@ -177,6 +185,8 @@ class Engine:
         tasks = await kopf.spawn_tasks(
             registry=registry,
             settings=settings,
+            # Without one, kopf asks for the name of the process's user, whom a random UID in a pod does not have.
+            identity=cast("Any", "agb-operator"),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,

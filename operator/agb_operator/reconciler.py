@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 UNDECIDED: Final = 1.0
 """Seconds until a resource looks again whether an older one manages its session."""
+UNDECIDED_PASSES: Final = 30
+"""Passes that wait so; a claimant that cannot look for longer than that blocks nobody any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,7 @@ class Reconciler:
         reporter: writes statuses, finalizers and events.
         metrics: counts drifts and errors.
         cluster_name: value of the label `agb-operator-cluster` on created sessions.
+        leads: says whether this replica may act at this very moment.
         clock: seconds of a monotonic clock.
         wall: the time of day, for statuses.
         draw: random numbers in [0, 1), for jitter.
@@ -76,6 +79,7 @@ class Reconciler:
         reporter: Reporter,
         metrics: Metrics,
         cluster_name: str,
+        leads: Callable[[], bool],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         draw: Callable[[], float],
@@ -87,6 +91,7 @@ class Reconciler:
         self._reporter = reporter
         self._metrics = metrics
         self._cluster_name = cluster_name
+        self._leads = leads
         self._clock = clock
         self._wall = wall
         self._draw = draw
@@ -119,9 +124,10 @@ class Reconciler:
 
     async def _pass(self, session: AgbSession, memory: Memory) -> float | None:
         rival, certain = self._store.rival(session) if session.session_id else ("", True)
-        if not certain:
+        memory.undecided = 0 if certain else memory.undecided + 1
+        if 0 < memory.undecided <= UNDECIDED_PASSES:
             return UNDECIDED
-        decided = before_looking(session, facts=self._memories.facts(session, rival=rival))
+        decided = before_looking(session, facts=self._memories.facts(session, rival=rival if certain else ""))
         decision = _Decision(plan=decided) if decided is not None else await self._decide(session, memory)
         requeue = await self._carry_out(session, memory, decision)
         return self._until_duplicates_are_checked(session, memory, requeue)
@@ -217,6 +223,8 @@ class Reconciler:
         step, account = decision.plan, decision.account
         session_id = memory.stray or session.session_id
         report = step.report
+        if step.action != Action.NONE and not self._leads():
+            return None  # e.g. the process was stopped for a while: another replica may be at work already
         try:
             match step.action:
                 case Action.NONE:

@@ -87,6 +87,7 @@ class RunningOperator:
             reporter=self.reporter,
             metrics=self.metrics,
             cluster_name="test",
+            leads=lambda: True,
             clock=loop_time,
             wall=wall,
             draw=draw,

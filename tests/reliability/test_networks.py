@@ -54,7 +54,7 @@ class Victim:
             self.tenant.until(
                 "s",
                 lambda status: (
-                    status["phase"] == "Paused"
+                    status.get("phase") == "Paused"
                     and status["observedGeneration"] == self.tenant.get("s")["metadata"]["generation"]
                 ),
                 within=SERVED_WITHIN,
