@@ -52,8 +52,10 @@ class Informer:
             if not is_settled(session) or may_have_duplicates(session):
                 self._queue.add(session.key)
         elif current is not None and current.asks != before.asks:
-            # Our own status writes come back as events, too; only what people can change asks for a pass.
+            # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
+            # decide who of several manages the session.
             self._queue.add(session.key)
+            self._queue_claimants(session)
 
     def gone(self, session: AgbSession) -> None:
         """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
@@ -61,6 +63,9 @@ class Informer:
             return
         self._memories.forget(session.key)
         self._queue.forget(session.key)
+        self._queue_claimants(session)
+
+    def _queue_claimants(self, session: AgbSession) -> None:
         for key in self._store.claimants(session.session_id):
             self._queue.add(key)
 

@@ -30,6 +30,8 @@ class Memory:
     intent_is_ours: bool = False
     created: Created | None = None
     duplicates_checked: bool = False
+    undecided: int = 0
+    """Passes in a row that waited for the look of an older claimant."""
     stray: str = ""
     """A session with our UID label that the resource never reported; it is released with the resource."""
 

@@ -79,8 +79,9 @@ class Store:
     def rival(self, session: AgbSession) -> tuple[str, bool]:
         """Find the resource that manages the session in this one's place: (its name or "", whether that is certain).
 
-        The older one manages (creationTimestamp, then uid). Resources that only observe, and those whose key does not
-        see the session, do not count: otherwise naming a stranger's session would block its owner.
+        The older one manages (creationTimestamp, then uid). Resources that only observe, those whose spec cannot be
+        used and those whose key does not see the session do not count: otherwise naming a stranger's session would
+        block its owner.
         """
         if session.observe_only:
             return "", True
@@ -88,7 +89,7 @@ class Store:
         for other in sorted(claimants, key=lambda claimant: claimant.seniority):
             if other.seniority >= session.seniority:
                 break
-            if other.observe_only:
+            if other.observe_only or other.problem:
                 continue
             sees = self._sees.get(other.key)
             if sees is None and not other.status.session_status:
