@@ -461,6 +461,7 @@ async def test_an_endpoint_that_cannot_be_used_is_refused_in_words(endpoint: str
         ("1.5", 1.5, 1.5),
         (format_datetime(datetime.now(UTC) + timedelta(seconds=3600)), 3000, 3600),
     ],
+    ids=["whole seconds", "none", "a fraction", "a date"],  # ids that hold the time differ between test processes
 )
 async def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, low: float, high: float) -> None:
     error = await failure(httpx.Response(429, headers={"retry-after": header}), pause)
