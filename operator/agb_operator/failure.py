@@ -5,6 +5,7 @@ from typing import Final
 
 from .errors import (
     AgbError,
+    ApiUnavailable,
     CredentialsMissing,
     CredentialsRejected,
     IllegalState,
@@ -54,7 +55,7 @@ def failed(
         return Plan(requeue=requeue)
     if isinstance(error, SessionNotFound):
         return Plan(requeue=1.0)  # the next look decides whether to believe it
-    message = f"{_DOING.get(attempted, 'Looking at the session')} failed: {error.message} {_advice(error)}".strip()
+    message = _message(error, attempted)
     reason = _reason(error, attempted)
     ready = Verdict(
         status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
@@ -73,10 +74,25 @@ def failed(
     return Plan(report=report, requeue=requeue, announcements=_announced(session, reason, message))
 
 
+def _message(error: AgbError, attempted: Action) -> str:
+    if isinstance(error, CredentialsMissing):
+        return error.message  # nothing was tried, and it says what to do
+    # It may end in AGB's own words, which know no full stop.
+    what = error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
+    return f"{_DOING.get(attempted, 'Looking at the session')} failed: {what} {_advice(error)}"
+
+
 def _reason(error: AgbError, attempted: Action) -> Reason:
     if isinstance(error, RequestRefused) and attempted != Action.CREATE:
         return Reason.INVALID_SPEC  # only the spec's words reach the API: an id, or labels
+    if attempted == Action.CREATE and isinstance(error, ApiUnavailable) and _was_answered(error):
+        return Reason.CREATE_FAILED
     return Reason(error.reason)
+
+
+def _was_answered(error: ApiUnavailable) -> bool:
+    """Tell whether AGB itself said no, rather than that it could not be reached or understood."""
+    return error.http_status is not None and error.http_status < 300 and not error.outcome_unknown
 
 
 def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Announcement, ...]:
@@ -104,8 +120,6 @@ def _advice(error: AgbError) -> str:
     match error:
         case CredentialsRejected():
             return "Put a valid key into the Secret; the operator reads it again within a minute."
-        case CredentialsMissing():
-            return ""  # its message says what to do
         case NotSupported():
             return "Ask AGB's support to enable pause and resume for the account."
         case QuotaExceeded():

@@ -300,3 +300,29 @@ def test_a_deletion_is_blocked_by_an_api_that_is_away_for_longer_than_the_timeou
 
 def test_terminal_and_transient_are_all_there_is() -> None:
     assert leaves(AgbError) == leaves(TransientError) | leaves(TerminalError)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ApiUnavailable("No capacity", http_status=200), "CreateFailed"),
+        (ApiUnavailable("A gateway's page", http_status=502, outcome_unknown=True), "ApiUnavailable"),
+        (ApiUnavailable("Connection refused"), "ApiUnavailable"),
+    ],
+    ids=["AGB says no", "a gateway gives up", "nobody answers"],
+)
+def test_only_agb_s_own_no_is_a_failed_create(error: AgbError, reason: str) -> None:
+    report = decide(error, session=a_session(status=a_status()), attempted=Action.CREATE).report
+
+    assert report is not None
+    assert report.ready.reason == reason
+
+
+def test_words_of_agb_and_the_advice_are_sentences_of_their_own() -> None:
+    report = decide(ApiUnavailable("AGB failed to serve getSession: no capacity")).report
+
+    assert report is not None
+    assert report.ready.message == (
+        "Looking at the session failed: AGB failed to serve getSession: no capacity. "
+        "The operator tries again with back-off."
+    )
