@@ -6,10 +6,12 @@ an operator that the kubelet has restarted.
 
 import itertools
 import json
+import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,29 @@ class Cluster:
             made.adopt("s")
             made.wait("s", "Ready", seconds=60)
             yield made, kubelet
+
+    @contextmanager
+    def crowd(self, user: User) -> Iterator[None]:
+        """Send requests as a user, as many as four connections can carry, until the `with` block ends."""
+        done = threading.Event()
+        context = ssl.create_default_context(cafile=str(self.plane.certificate_authority))
+        url = f"{self.plane.server_url}/api/v1/namespaces/default/secrets"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {user.token}"})
+
+        def send() -> None:
+            while not done.is_set():
+                with suppress(OSError), urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                    answer.read()
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
 
     def served(self, tenant: Tenant, kubelet: Kubelet) -> None:
         """See that a new patch is served in time."""
@@ -180,12 +205,15 @@ def test_the_api_server_throttles_the_operator(cluster: Cluster) -> None:
             cluster.apply(*limits)
 
             def refused() -> bool:
-                codes.extend(e.code for e in audit.read_new() if e.user == OPERATOR.name)
+                mine = [e for e in audit.read_new() if e.user_agent.startswith("agb-operator")]
+                codes.extend(e.code for e in mine)
                 return 429 in codes
 
-            eventually(refused, within=60.0)
-            tenant.patch("s", paused=True)
-            time.sleep(15.0)
+            # The least that a priority level gets is one request at a time, so somebody else takes that.
+            with cluster.crowd(OPERATOR):
+                eventually(refused, within=60.0)
+                tenant.patch("s", paused=True)
+                time.sleep(15.0)
         finally:
             cluster.must("delete", "flowschema/starved", "prioritylevelconfiguration/starved")
         cluster.served(tenant, kubelet)
