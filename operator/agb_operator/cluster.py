@@ -67,9 +67,11 @@ class Cluster:
         """The API server's address."""
         return self._connection.server
 
-    async def open_session(self, on_answer: Callable[[str], None]) -> aiohttp.ClientSession:
-        """Open an authenticated session for the watch; the caller closes it, and is told of each accepted request."""
-        return await self._connection.open_session(on_answer)
+    async def open_session(
+        self, on_answer: Callable[[str], None], on_forbidden: Callable[[str], None]
+    ) -> aiohttp.ClientSession:
+        """Open an authenticated session for the watch; see `Connection.open_session`."""
+        return await self._connection.open_session(on_answer, on_forbidden)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -214,9 +216,7 @@ class Cluster:
             served = await self._connection.request("GET", _SESSIONS)
             if not {"agbsessions", "agbsessions/status"} <= {item["name"] for item in served["resources"]}:
                 raise _NotYet(_no_crd(self.server))
-            for namespace in namespaces or (None,):
-                path = _objects(_SESSIONS, "agbsessions", namespace) + "?limit=1"
-                await self._connection.request("GET", path, accept=_METADATA_ONLY)
+            await self._check_rights(namespaces)
         except ClusterForbidden as exc:
             if exc.http_status == 401:
                 raise StartupError(
@@ -230,6 +230,18 @@ class Cluster:
             if exc.http_status == 404:
                 raise _NotYet(_no_crd(self.server)) from exc
             raise _NotYet(f"{exc.message}: check that the cluster runs and can be reached from here") from exc
+
+    async def _check_rights(self, namespaces: Collection[str]) -> None:
+        """See that the sessions can be listed in one of the namespaces: the others wait for rights of their own."""
+        refusals: list[ClusterForbidden] = []
+        for namespace in namespaces or (None,):
+            path = _objects(_SESSIONS, "agbsessions", namespace) + "?limit=1"
+            try:
+                await self._connection.request("GET", path, accept=_METADATA_ONLY)
+            except ClusterForbidden as exc:
+                refusals.append(exc)
+        if len(refusals) >= len(namespaces or (None,)):
+            raise refusals[0]
 
     async def _patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._connection.request("PATCH", path, body, content="application/merge-patch+json")

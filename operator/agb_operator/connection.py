@@ -42,6 +42,8 @@ _TEXT_LIMIT = 300
 """Characters of the API server's own text that enter our messages."""
 _UNBOUNDED = aiohttp.ClientTimeout(total=None)
 """For the library: ours bounds the whole request, the reading of a token included."""
+_FORBIDDEN_PAUSE = 10.0
+"""Seconds between two requests of the watch that the server does not allow."""
 _RENEWAL_PAUSE = 10.0
 """Seconds between two readings of refused credentials: an exec plugin is slow, and its issuer has limits too."""
 
@@ -109,14 +111,26 @@ class Connection:
             raise ClusterUnavailable(f"the API server at {self.server} answered something that is no JSON object")
         return reply
 
-    async def open_session(self, on_answer: Callable[[str], None]) -> aiohttp.ClientSession:
+    async def open_session(
+        self, on_answer: Callable[[str], None], on_forbidden: Callable[[str], None]
+    ) -> aiohttp.ClientSession:
         """Open a session of its own with the same TLS, proxy and (present) credentials; the caller closes it.
 
         The watch runs on it, and asks for another one when the server refuses this one's token: so this waits until
         the server accepts the credentials, or the two would go round as fast as they can. `on_answer` is told
         the path of each request that the server accepted, when it begins to answer.
+
+        A request that the server does not allow (403) is sent again and again: kopf would take the refusal for the end
+        of everything, and rights in one namespace come and go with that namespace. `on_forbidden` is told the path.
         """
         await self._accepted()
+
+        async def patient(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            while (answer := await send(request)).status == 403:
+                answer.release()
+                on_forbidden(request.url.path)
+                await asyncio.sleep(_FORBIDDEN_PAUSE)
+            return answer
 
         async def accepted(_: aiohttp.ClientSession, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
             if end.response.status == 200:
@@ -125,6 +139,7 @@ class Connection:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(accepted)
         return aiohttp.ClientSession(
+            middlewares=[patient],
             trace_configs=[trace],
             connector=aiohttp.TCPConnector(limit=0, ssl=self._rest.ssl_context),
             headers=await self._headers(),

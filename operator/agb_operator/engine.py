@@ -16,8 +16,9 @@ import kopf
 
 from .agb_api import AgbApi
 from .cluster import Cluster
+from .creator import Creator
 from .credentials import Credentials
-from .errors import ClusterError
+from .errors import ClusterError, ObjectNotFound
 from .handlers import WATCH_SECONDS, Informer, configure, register
 from .keys import ApiKey
 from .limits import Guards
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 300.0
 """Seconds between two comparisons of the API server's names with the store."""
+CONCURRENT_FETCHES: Final = 8
+"""AgbSessions that are read one by one at the same time."""
 KOPF_STOP_SECONDS: Final = 4.0
 """Seconds that kopf gets to end its watches; the process has ten for everything."""
 
@@ -94,12 +97,20 @@ class Engine:
         )
         observer = Observer(own_labels=own_labels(settings.cluster_name))
         reporter = Reporter(cluster=cluster, store=self._store, metrics=metrics, wall=_wall)
+        creator = Creator(
+            memories=self._memories,
+            reporter=reporter,
+            cluster_name=settings.cluster_name,
+            clock=clock,
+            wall=_wall,
+        )
         reconciler = Reconciler(
             store=self._store,
             memories=self._memories,
             credentials=credentials,
             observer=observer,
             reporter=reporter,
+            creator=creator,
             metrics=metrics,
             cluster_name=settings.cluster_name,
             leads=leads,
@@ -137,13 +148,17 @@ class Engine:
             on_missing=self._informer.gone,
             on_unknown=self._fetch,
         )
+        base = f"/apis/{GROUP}/{VERSION}"
+        self._namespace_of = {f"{base}/namespaces/{name}/{PLURAL}": name for name in settings.namespaces}
         self._watches = {
             path: Progress("no watch request was accepted", limit=3 * WATCH_SECONDS)
-            for path in _paths(settings.namespaces)
+            for path in self._namespace_of or [f"{base}/{PLURAL}"]
         }
         self._metrics = metrics
         self._on_kopf_start = on_kopf_start
-        self._fetching: set[asyncio.Task[None]] = set()
+        self._forbidden: set[str] = set()
+        self._fetching: dict[Key, asyncio.Task[None]] = {}
+        self._fetches = asyncio.Semaphore(CONCURRENT_FETCHES)
         metrics.show(phases=self._store.phases, stalled=self._store.stalled, depth=lambda: self._queue.depth)
 
     @property
@@ -202,7 +217,7 @@ class Engine:
                 await asyncio.wait_for(running, KOPF_STOP_SECONDS)
 
     async def _log_in(self) -> kopf.AiohttpSession:
-        session = await self._cluster.open_session(self._watched)
+        session = await self._cluster.open_session(self._watched, self._watch_forbidden)
         return kopf.AiohttpSession(server=self._cluster.server, aiohttp_session=session)
 
     def _watched(self, path: str) -> None:
@@ -210,34 +225,54 @@ class Engine:
         if progress is not None:
             progress.touch()
             self._metrics.watch_activity()
+        if path in self._forbidden:
+            self._forbidden.discard(path)
+            logger.info("AgbSessions may be watched again: %s", path)
+
+    def _watch_forbidden(self, path: str) -> None:
+        """Go on without a namespace's watch: when a namespace is deleted, its RoleBinding goes before its AgbSessions.
+
+        What is known of the namespace is read one by one, so that its deletion ends (see the chart's ClusterRole for
+        the finalizer); the other namespaces are served all the while, which a restart would not do better. In
+        cluster-wide mode nothing is left to serve: /healthz fails, and the next start says what is missing.
+        """
+        if path not in self._forbidden:
+            self._forbidden.add(path)
+            logger.error("AgbSessions may not be watched (HTTP 403): %s: grant the operator its RBAC rules there", path)
+        namespace = self._namespace_of.get(path)
+        if namespace is None:
+            return
+        self._watches[path].touch()
+        for session in self._store:
+            if session.key.namespace == namespace:
+                self._fetch(session.key)
 
     def _watch_problem(self) -> str:
         return next((problem for progress in self._watches.values() if (problem := progress.problem())), "")
 
     def _fetch(self, key: Key) -> None:
-        """Take in a resource that the watch has missed."""
+        """Take in a resource that the watch has missed or may not tell of."""
 
         async def fetch() -> None:
             try:
-                body = await self._cluster.read(*key)
+                async with self._fetches:
+                    body = await self._cluster.read(*key)
+            except ObjectNotFound:
+                if (known := self._store.get(key)) is not None:
+                    self._informer.gone(known)
             except ClusterError as error:
                 logger.warning("%s: could not be read: %s", key, error)
-                return
-            self._informer.event(None, body)
+            else:
+                self._informer.event(None, body)
 
-        task = asyncio.create_task(fetch())
-        self._fetching.add(task)
-        task.add_done_callback(self._fetching.discard)
+        if key not in self._fetching:
+            task = self._fetching[key] = asyncio.create_task(fetch())
+            task.add_done_callback(lambda _: self._fetching.pop(key))
 
 
 async def _endless(name: str, part: Coroutine[Any, Any, None]) -> None:
     await part
     raise RuntimeError(f"the {name} ended although nobody asked it to")
-
-
-def _paths(namespaces: tuple[str, ...]) -> list[str]:
-    base = f"/apis/{GROUP}/{VERSION}"
-    return [f"{base}/namespaces/{name}/{PLURAL}" for name in namespaces] or [f"{base}/{PLURAL}"]
 
 
 def _wall() -> datetime:

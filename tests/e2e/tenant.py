@@ -157,4 +157,4 @@ class Tenant:
             for name in names:
                 # It may be gone by now, which is as good.
                 self("patch", name, "--type=merge", "--patch", '{"metadata":{"finalizers":null}}')
-        self.must("delete", "namespace", self.namespace, "--wait=false")
+        self.must("delete", "namespace", self.namespace, "--wait=false", "--ignore-not-found")

@@ -272,7 +272,7 @@ async def test_the_watch_s_session_carries_the_credentials_and_tells_of_what_was
 ) -> None:
     cluster = await connect()
     told: list[str] = []
-    async with await cluster.open_session(told.append) as session:
+    async with await cluster.open_session(told.append, told.append) as session:
         await session.get(cluster.server + "/good?watch=true")
         server.says(410)
         await session.get(cluster.server + "/gone")
@@ -288,7 +288,7 @@ async def test_the_watch_waits_for_credentials_that_the_server_accepts(
     file.write_text("simulated-token-1")
     cluster = await connect(tokenFile=str(file))
     Gate(server, "simulated-token-2")
-    opening = asyncio.create_task(cluster.open_session(lambda _: None))
+    opening = asyncio.create_task(cluster.open_session(lambda _: None, lambda _: None))
     async with asyncio.timeout(30):
         await server.seen(3)
     assert not opening.done()
@@ -296,6 +296,27 @@ async def test_the_watch_waits_for_credentials_that_the_server_accepts(
     async with asyncio.timeout(30), await opening as session:
         answer = await session.get(cluster.server + "/watch")
     assert answer.status == 200
+
+
+async def test_a_watch_that_is_not_allowed_is_asked_for_again_until_it_is(
+    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agb_operator.connection._FORBIDDEN_PAUSE", 0.01)
+    cluster = await connect()
+    accepted: list[str] = []
+    forbidden: list[str] = []
+    async with await cluster.open_session(accepted.append, forbidden.append) as session:
+        server.says(403)
+        watching = asyncio.create_task(session.get(cluster.server + "/watched?watch=true"))
+        async with asyncio.timeout(30):
+            await server.seen(4)
+            assert not watching.done()
+            server.says(200, {})
+            answer = await watching
+    assert answer.status == 200
+    assert accepted == ["/watched"]
+    assert set(forbidden) == {"/watched"}
+    assert len(forbidden) >= 2
 
 
 EXEC = {"apiVersion": "client.authentication.k8s.io/v1"}
