@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from . import backoff
-from .creation import GRACE, create_attempts, created_report, living, may_have_duplicates, needs_lookup, plan_creation
+from .creator import Creator, note_written, until_duplicates_are_checked
 from .credentials import Credentials
 from .errors import (
     AgbError,
@@ -62,6 +62,7 @@ class Reconciler:
         observer: looks at sessions.
         reporter: writes statuses, finalizers and events.
         metrics: counts drifts and errors.
+        creator: brings sessions into being, never two for one resource.
         cluster_name: value of the label `agb-operator-cluster` on created sessions.
         leads: says whether this replica may act at this very moment.
         clock: seconds of a monotonic clock.
@@ -77,6 +78,7 @@ class Reconciler:
         credentials: Credentials,
         observer: Observer,
         reporter: Reporter,
+        creator: Creator,
         metrics: Metrics,
         cluster_name: str,
         leads: Callable[[], bool],
@@ -89,6 +91,7 @@ class Reconciler:
         self._credentials = credentials
         self._observer = observer
         self._reporter = reporter
+        self._creator = creator
         self._metrics = metrics
         self._cluster_name = cluster_name
         self._leads = leads
@@ -130,7 +133,7 @@ class Reconciler:
         decided = before_looking(session, facts=self._memories.facts(session, rival=rival if certain else ""))
         decision = _Decision(plan=decided) if decided is not None else await self._decide(session, memory)
         requeue = await self._carry_out(session, memory, decision)
-        return self._until_duplicates_are_checked(session, memory, requeue)
+        return until_duplicates_are_checked(session, memory, requeue)
 
     async def _decide(self, session: AgbSession, memory: Memory) -> _Decision:
         """Look, and choose the next step; a failed look is decided upon, too."""
@@ -139,7 +142,7 @@ class Reconciler:
             session_id = memory.stray or session.session_id
             if session_id:
                 return await self._decide_by_look(session, memory, account, session_id)
-            return await self._decide_creation(session, memory, account)
+            return _Decision(plan=await self._creator.decide(session, memory, account), account=account)
         except AgbError as error:
             if isinstance(error, TerminalError):
                 self._store.note_sight(session.key, sees=False)
@@ -156,68 +159,10 @@ class Reconciler:
         decided = plan(session, seen, now=self._wall(), facts=self._memories.facts(session))
         if session.image_id:
             if decided.action == Action.LET_GO:
-                decided = await self._after_strays(session, memory, account, decided, seen)
-            elif await self._released_a_duplicate(session, memory, account):
+                decided = await self._creator.after_strays(session, memory, account, decided, seen)
+            elif await self._creator.released_a_duplicate(session, memory, account):
                 decided = Plan(requeue=0.0)
         return _Decision(plan=decided, account=account, seen=seen)
-
-    async def _decide_creation(self, session: AgbSession, memory: Memory, account: SessionClient) -> _Decision:
-        now = self._wall()
-        if memory.created is not None:
-            # createSession answered, but its id could not be written: nothing else happens before it is.
-            report, news = created_report(
-                session, session_id=memory.created.session_id, request_id=memory.created.request_id, now=now
-            )
-            return _Decision(plan=Plan(report=report, requeue=0.0, announcements=(news,)))
-        found: list[Observation] = []
-        if needs_lookup(session):
-            if not memory.intent_is_ours and memory.create_sent_at is None:
-                memory.create_sent_at = self._clock()  # an earlier process may have sent one just now
-            found = await self._lookup(session, account)
-        facts = self._memories.facts(session)
-        return _Decision(plan=plan_creation(session, found, now=now, facts=facts), account=account)
-
-    async def _lookup(self, session: AgbSession, account: SessionClient) -> list[Observation]:
-        """List the sessions that carry the resource's UID, whoever created them."""
-        found: list[Observation] = []
-        token = ""
-        while True:
-            page = await account.list_page(labels=session.owner_labels(), token=token)
-            found.extend(page.sessions)
-            token = page.next_token
-            if not token:
-                return found
-
-    async def _after_strays(
-        self, session: AgbSession, memory: Memory, account: SessionClient, decided: Plan, seen: Observation
-    ) -> Plan:
-        """Let go only when no other session carries the resource's UID."""
-        others = [s for s in living(await self._lookup(session, account)) if s.session_id != seen.session_id]
-        if not others:
-            return decided
-        memory.stray = others[0].session_id
-        return Plan(requeue=0.0)
-
-    async def _released_a_duplicate(self, session: AgbSession, memory: Memory, account: SessionClient) -> bool:
-        """End a session that an ambiguous create has left: it carries our UID label and was never reported."""
-        if memory.duplicates_checked or not may_have_duplicates(session):
-            return False
-        if memory.create_sent_at is not None and self._clock() - memory.create_sent_at < GRACE:
-            return False
-        others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
-        running = [other.session_id for other in others if other.state == SessionState.RUNNING]
-        memory.duplicates_checked = not others
-        if not running:
-            return False
-        logger.warning("%s: releasing session %s, a duplicate of %s", session.key, running[0], session.session_id)
-        await account.release(running[0])
-        return True
-
-    def _until_duplicates_are_checked(self, session: AgbSession, memory: Memory, requeue: float | None) -> float | None:
-        waiting = session.session_id and may_have_duplicates(session) and not memory.duplicates_checked
-        if not waiting or session.deleting:
-            return requeue
-        return GRACE if requeue is None else min(requeue, GRACE)
 
     async def _carry_out(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:
         step, account = decision.plan, decision.account
@@ -225,6 +170,9 @@ class Reconciler:
         report = step.report
         if step.action != Action.NONE and not self._leads():
             return None  # e.g. the process was stopped for a while: another replica may be at work already
+        current = self._store.get(session.key)
+        if step.action != Action.NONE and (current is None or current.asks != session.asks):
+            return 0.0  # what is wanted has changed during the look
         try:
             match step.action:
                 case Action.NONE:
@@ -234,7 +182,8 @@ class Reconciler:
                     await self._reporter.announce(session, step.announcements)
                     return step.requeue
                 case Action.CREATE:
-                    return await self._create(session, memory, decision)
+                    assert account is not None
+                    return await self._creator.create(session, memory, account)
                 case Action.PAUSE | Action.RESUME | Action.RELEASE | Action.SET_LABELS:
                     assert account is not None
                     request_id = await self._call(step.action, session, memory, account, session_id)
@@ -250,11 +199,8 @@ class Reconciler:
                 memory.failures = 0
         if report is not None:
             written = await self._reporter.write(session, report, step.announcements)
-            if written is not None and create_attempts(written) > create_attempts(session):
-                # Our own intent, just written: no createSession has been sent for it yet.
-                memory.intent_is_ours, memory.create_sent_at = True, None
-            if written is not None and written.session_id:
-                memory.created = None
+            if written is not None:
+                note_written(session, written, memory)
             if step.drifted:
                 self._metrics.drift()
         return step.requeue
@@ -276,25 +222,6 @@ class Reconciler:
         finally:
             memory.called_at = self._clock()
         return accepted.request_id
-
-    async def _create(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:
-        account = decision.account
-        assert account is not None
-        memory.create_sent_at = self._clock()
-        try:
-            memory.created = created = await account.create(
-                image_id=session.image_id, labels=session.session_labels(self._cluster_name)
-            )
-        except AgbError as error:
-            memory.create_sent_at = self._clock() if error.outcome_unknown else None
-            raise
-        memory.called_at = self._clock()
-        report, news = created_report(
-            session, session_id=created.session_id, request_id=created.request_id, now=self._wall()
-        )
-        await self._reporter.write(session, report, (news,))
-        memory.created = None
-        return 0.0
 
     def _failed(
         self, session: AgbSession, memory: Memory, error: AgbError, *, attempted: Action, seen: Observation | None

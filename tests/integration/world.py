@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from agb_operator.agb_api import AgbApi
+from agb_operator.creator import Creator
 from agb_operator.credentials import Credentials
 from agb_operator.handlers import Informer
 from agb_operator.keys import ApiKey
@@ -79,12 +80,16 @@ class RunningOperator:
         )
         self.observer = Observer(own_labels=own_labels("test"))
         self.reporter = Reporter(cluster=cluster, store=self.store, metrics=self.metrics, wall=wall)
+        creator = Creator(
+            memories=self.memories, reporter=self.reporter, cluster_name="test", clock=loop_time, wall=wall
+        )
         self.reconciler = Reconciler(
             store=self.store,
             memories=self.memories,
             credentials=self.credentials,
             observer=self.observer,
             reporter=self.reporter,
+            creator=creator,
             metrics=self.metrics,
             cluster_name="test",
             leads=lambda: True,

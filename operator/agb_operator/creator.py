@@ -1,0 +1,142 @@
+"""Brings sessions into being for resources, and finds those that an interrupted or ambiguous create has left.
+
+Owns the look-ups by the label that holds a resource's UID; the order of the steps is decided in `creation`.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from .creation import (
+    GRACE,
+    create_attempts,
+    created_report,
+    living,
+    may_have_duplicates,
+    needs_lookup,
+    plan_creation,
+)
+from .errors import AgbError
+from .memory import Memories, Memory
+from .reporter import Reporter
+from .reports import Plan
+from .resource import AgbSession
+from .sessions import SessionClient
+from .states import Observation, SessionState
+
+logger = logging.getLogger(__name__)
+
+
+class Creator:
+    """Carries out the steps of a creation.
+
+    Args:
+        memories: what this process remembers of the resources.
+        reporter: writes the new id.
+        cluster_name: value of the label `agb-operator-cluster` on created sessions.
+        clock: seconds of a monotonic clock.
+        wall: the time of day, for statuses.
+    """
+
+    def __init__(
+        self,
+        *,
+        memories: Memories,
+        reporter: Reporter,
+        cluster_name: str,
+        clock: Callable[[], float],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._memories = memories
+        self._reporter = reporter
+        self._cluster_name = cluster_name
+        self._clock = clock
+        self._wall = wall
+
+    async def decide(self, session: AgbSession, memory: Memory, account: SessionClient) -> Plan:
+        """Choose the next step towards a session, after a look-up if that is due."""
+        now = self._wall()
+        if memory.created is not None:
+            # createSession answered, but its id could not be written: nothing else happens before it is.
+            report, news = created_report(
+                session, session_id=memory.created.session_id, request_id=memory.created.request_id, now=now
+            )
+            return Plan(report=report, requeue=0.0, announcements=(news,))
+        found: list[Observation] = []
+        if needs_lookup(session):
+            if not memory.intent_is_ours and memory.create_sent_at is None:
+                memory.create_sent_at = self._clock()  # an earlier process may have sent one just now
+            found = await self._lookup(session, account)
+        facts = self._memories.facts(session)
+        return plan_creation(session, found, now=now, facts=facts)
+
+    async def _lookup(self, session: AgbSession, account: SessionClient) -> list[Observation]:
+        """List the sessions that carry the resource's UID, whoever created them."""
+        found: list[Observation] = []
+        token = ""
+        while True:
+            page = await account.list_page(labels=session.owner_labels(), token=token)
+            found.extend(page.sessions)
+            token = page.next_token
+            if not token:
+                return found
+
+    async def after_strays(
+        self, session: AgbSession, memory: Memory, account: SessionClient, decided: Plan, seen: Observation
+    ) -> Plan:
+        """Let go only when no other session carries the resource's UID."""
+        others = [s for s in living(await self._lookup(session, account)) if s.session_id != seen.session_id]
+        if not others:
+            return decided
+        memory.stray = others[0].session_id
+        return Plan(requeue=0.0)
+
+    async def released_a_duplicate(self, session: AgbSession, memory: Memory, account: SessionClient) -> bool:
+        """End a session that an ambiguous create has left: it carries our UID label and was never reported."""
+        if memory.duplicates_checked or not may_have_duplicates(session):
+            return False
+        if memory.create_sent_at is not None and self._clock() - memory.create_sent_at < GRACE:
+            return False
+        others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
+        running = [other.session_id for other in others if other.state == SessionState.RUNNING]
+        memory.duplicates_checked = not others
+        if not running:
+            return False
+        logger.warning("%s: releasing session %s, a duplicate of %s", session.key, running[0], session.session_id)
+        await account.release(running[0])
+        return True
+
+    async def create(self, session: AgbSession, memory: Memory, account: SessionClient) -> float:
+        """Send createSession and write the new id; returns the seconds until the next pass."""
+        memory.create_sent_at = self._clock()
+        try:
+            memory.created = created = await account.create(
+                image_id=session.image_id, labels=session.session_labels(self._cluster_name)
+            )
+        except AgbError as error:
+            memory.create_sent_at = self._clock() if error.outcome_unknown else None
+            raise
+        memory.called_at = self._clock()
+        report, news = created_report(
+            session, session_id=created.session_id, request_id=created.request_id, now=self._wall()
+        )
+        await self._reporter.write(session, report, (news,))
+        memory.created = None
+        return 0.0
+
+
+def until_duplicates_are_checked(session: AgbSession, memory: Memory, requeue: float | None) -> float | None:
+    """See that a pass comes once duplicates of an ambiguous create would show up."""
+    waiting = session.session_id and may_have_duplicates(session) and not memory.duplicates_checked
+    if not waiting or session.deleting:
+        return requeue
+    return GRACE if requeue is None else min(requeue, GRACE)
+
+
+def note_written(session: AgbSession, written: AgbSession, memory: Memory) -> None:
+    """Remember what a status write means for the creation."""
+    if create_attempts(written) > create_attempts(session):
+        # Our own intent, just written: no createSession has been sent for it yet.
+        memory.intent_is_ours, memory.create_sent_at = True, None
+    if written.session_id:
+        memory.created = None
