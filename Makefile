@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 TEST_PROCESSES ?= 2
-GENERATORS := hack/crd_reference.py hack/generate_chart.py
+GENERATORS := hack/crd_reference.py hack/generate_chart.py hack/generate_deploy.py hack/generate_gitops.py hack/reference_pages.py
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 

@@ -5,6 +5,7 @@ gives the same bytes, and `make verify` compares them with the file in the repos
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,7 +194,19 @@ def _anchor(path: str) -> str:
     return path.replace(".", "").lower()
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Write the page, or with --check say whether it is out of date."""
+    text = render(load_crd())
+    if "--check" in sys.argv[1:]:
+        if PAGE_FILE.exists() and PAGE_FILE.read_text(encoding="utf-8") == text:
+            return 0
+        print(f"{PAGE_FILE.relative_to(ROOT)} is out of date: run `make generate`", file=sys.stderr)
+        return 1
     PAGE_FILE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE_FILE.write_text(render(load_crd()), encoding="utf-8")
+    PAGE_FILE.write_text(text, encoding="utf-8")
     print(f"wrote {PAGE_FILE.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
