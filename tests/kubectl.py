@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 30
+_SECONDS = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -85,6 +85,10 @@ class Tenant:
         conditions: list[dict[str, Any]] = self.status(name).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == kind), {})
 
+    def ready(self, name: str) -> dict[str, Any]:
+        """Give the condition that people look at first."""
+        return self.condition(name, "Ready")
+
     def until(self, name: str, holds: Callable[[dict[str, Any]], bool], *, within: float = 30.0) -> dict[str, Any]:
         """Wait until the status is as wanted, and return it."""
         last: dict[str, Any] = {}
