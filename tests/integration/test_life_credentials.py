@@ -1,0 +1,171 @@
+"""Keys: which resource may use which, and that bad, missing and replaced ones cost little and heal by themselves."""
+
+import asyncio
+
+import pytest
+
+from integration.world import KEY, NAMESPACE, SECRET, World
+
+pytestmark = pytest.mark.looptime
+IMAGE = "agb-code-space-1"
+NEW_KEY = "simulator-key-new"
+NAMES = [f"s{number}" for number in range(50)]
+MINUTE = 60.0
+
+
+async def all_ready(world: World, reason: str, *, within: float = 120.0) -> None:
+    for name in NAMES:
+        await world.ready(reason, name, within=within)
+
+
+async def test_fifty_resources_with_a_bad_key_hardly_call_and_heal_within_a_minute() -> None:
+    async with World() as world:
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="simulator-key-bad")
+        world.control.add_key("simulator-key-bad")
+        world.control.revoke_key("simulator-key-bad")
+        for name in NAMES:
+            world.apply(name, imageId=IMAGE)
+        await asyncio.sleep(10 * MINUTE)
+        assert len(world.control.requests()) < 30
+        assert {world.reason(name) for name in NAMES} == {"CredentialsInvalid"}
+        assert world.cluster.secret_reads < 60, "one look at the Secret serves all who name it"
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        repaired = asyncio.get_running_loop().time()
+        await all_ready(world, "Running", within=MINUTE)
+        assert asyncio.get_running_loop().time() - repaired < MINUTE
+        assert len(world.live()) == len(NAMES)
+
+
+async def test_fifty_settled_sessions_whose_key_is_revoked_hardly_call_and_heal_within_a_minute() -> None:
+    async with World() as world:
+        for name in NAMES:
+            world.apply(name, imageId=IMAGE)
+        await all_ready(world, "Running")
+        world.control.revoke_key(KEY)
+        requests = len(world.control.requests())
+        await asyncio.sleep(10 * MINUTE)
+        assert len(world.control.requests()) - requests < 30
+        assert {world.reason(name) for name in NAMES} == {"CredentialsInvalid"}
+        world.control.add_key(NEW_KEY, shares_with=KEY)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=NEW_KEY)
+        repaired = asyncio.get_running_loop().time()
+        await all_ready(world, "Running", within=MINUTE)
+        assert asyncio.get_running_loop().time() - repaired < MINUTE
+        assert world.calls("createSession") == len(NAMES), "no session was replaced"
+
+
+async def test_a_key_that_agb_accepts_again_is_noticed_within_five_minutes() -> None:
+    async with World() as world:
+        world.control.revoke_key(KEY)
+        world.apply(imageId=IMAGE)
+        await asyncio.sleep(60 * MINUTE)
+        world.control.add_key(KEY)
+        await world.ready("Running", within=5.5 * MINUTE)
+
+
+async def test_a_key_is_rotated_without_a_restart_and_without_a_word() -> None:
+    async with World() as world:
+        for name in NAMES:
+            world.apply(name, imageId=IMAGE)
+        await all_ready(world, "Running")
+        world.control.add_key(NEW_KEY, shares_with=KEY)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=NEW_KEY)
+        await asyncio.sleep(2 * MINUTE)
+        world.control.revoke_key(KEY)
+        writes = len(world.cluster.status_writes)
+        world.patch("s0", paused=True)
+        await world.ready("Paused", "s0")
+        await asyncio.sleep(5 * MINUTE)
+        assert len(world.cluster.status_writes) - writes == 2
+
+
+async def test_a_key_that_is_replaced_and_revoked_at_once_is_read_again_when_it_is_refused() -> None:
+    async with World() as world:
+        world.apply(imageId=IMAGE)
+        await world.ready("Running")
+        await asyncio.sleep(5 * MINUTE)
+        world.control.add_key(NEW_KEY, shares_with=KEY)
+        world.control.revoke_key(KEY)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=NEW_KEY)
+        world.patch(paused=True)
+        await world.ready("Paused", within=10.0)
+        assert [event.reason for event in world.cluster.events] == ["Created", "Running", "Paused"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        (None, f"Secret {SECRET} does not exist in namespace {NAMESPACE}. Create it with the API key under apiKey;"),
+        ({"token": KEY}, f"Secret {SECRET} in namespace {NAMESPACE} has no entry apiKey. Add it, or name another one"),
+        ({"apiKey": ""}, f"Entry apiKey of Secret {SECRET} in namespace {NAMESPACE} cannot be used: "),
+        ({"apiKey": f"{KEY}\nand more"}, f"Entry apiKey of Secret {SECRET} in namespace {NAMESPACE} cannot be used: "),
+    ],
+    ids=["no Secret", "another entry", "empty", "two lines"],
+)
+async def test_a_secret_that_cannot_be_used_is_described_and_its_repair_noticed(
+    entries: dict[str, str] | None, says: str
+) -> None:
+    async with World() as world:
+        if entries is None:
+            del world.cluster.secrets[NAMESPACE, SECRET]
+        else:
+            world.cluster.put_secret(NAMESPACE, SECRET, **entries)
+        world.apply(imageId=IMAGE)
+        await world.ready("CredentialsMissing")
+        assert says in world.condition("Ready")["message"]
+        assert world.condition("Stalled")["reason"] == "CredentialsMissing"
+        assert KEY not in str(world.status())
+        await asyncio.sleep(10 * MINUTE)
+        assert len(world.control.requests()) == 0
+        assert [event.reason for event in world.cluster.events] == ["CredentialsMissing"]
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=f"{KEY}\n")
+        await world.ready("Running", within=MINUTE)
+
+
+async def test_the_operator_s_own_key_serves_the_listed_namespaces_only() -> None:
+    async with World(own_key=KEY, own_key_namespaces=(NAMESPACE,)) as world:
+        world.cluster.apply(NAMESPACE, "s", {"imageId": IMAGE})
+        world.cluster.apply("other", "s", {"imageId": IMAGE})
+        await world.ready("Running")
+        await asyncio.sleep(10 * MINUTE)
+        ready = next(c for c in world.cluster.status("other", "s")["conditions"] if c["type"] == "Ready")
+        assert ready["reason"] == "CredentialsMissing"
+        assert ready["message"] == (
+            "spec.credentials is not set, and namespace other may not use the "
+            "operator's own key. Name a Secret in spec.credentials.secretRef, or have the administrator list the "
+            "namespace (--default-key-namespace)."
+        )
+        assert len(world.live()) == 1
+
+
+async def test_a_star_lets_every_namespace_use_the_operator_s_own_key() -> None:
+    async with World(own_key=KEY, own_key_namespaces=("*",)) as world:
+        world.cluster.apply("any", "s", {"imageId": IMAGE})
+        await world.until(lambda: len(world.live()) == 1)
+
+
+async def test_without_a_key_of_its_own_the_operator_says_that_a_secret_is_needed() -> None:
+    async with World(own_key_namespaces=("*",)) as world:
+        world.cluster.apply(NAMESPACE, "s", {"imageId": IMAGE})
+        await world.ready("CredentialsMissing")
+        assert "the operator has no key of its own (AGB_API_KEY)" in world.condition("Ready")["message"]
+        world.patch(credentials={"secretRef": {"name": SECRET}})
+        await world.ready("Running", within=5.0)
+
+
+async def test_two_keys_of_two_tenants_never_meet() -> None:
+    """A tenant's bad key opens no breaker but its own, and each sees its own sessions alone."""
+    async with World() as world:
+        world.control.add_key("simulator-key-b")
+        world.control.revoke_key("simulator-key-b")
+        world.cluster.put_secret(NAMESPACE, "secret-b", apiKey="simulator-key-b")
+        world.apply("a", imageId=IMAGE)
+        world.cluster.apply(NAMESPACE, "b", {"imageId": IMAGE, "credentials": {"secretRef": {"name": "secret-b"}}})
+        await world.ready("Running", "a")
+        await world.ready("CredentialsInvalid", "b")
+        world.patch("a", paused=True)
+        await world.ready("Paused", "a", within=10.0)
+        world.control.add_key("simulator-key-b")
+        await world.ready("Running", "b", within=5.5 * MINUTE)
+        accounts = {session["labels"]["agb-operator-name"]: session["account"] for session in world.live()}
+        assert len(set(accounts.values())) == 2
