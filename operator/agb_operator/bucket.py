@@ -13,6 +13,7 @@ from .errors import Throttled
 
 PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
+_TICK: Final = 0.001
 
 
 def loop_time() -> float:
@@ -101,15 +102,15 @@ class TokenBucket:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            at = max(self._counted_at + max(0.0, 1 - self._tokens) / self._qps, self._blocked_until)
-            self._timer = asyncio.get_running_loop().call_at(at, self._serve)
+            at = max(self._counted_at + (1 - self._tokens) / self._qps, self._blocked_until)
+            # Not sooner than the loop's clock can tell apart, or a rounding error would set the timer for ever.
+            self._timer = asyncio.get_running_loop().call_at(max(at, self._clock() + _TICK), self._serve)
 
     def _serve(self) -> None:
         self._timer = None
         if not self.blocked_for:
             self._refill()
-            # The timer may fire a hair early, and no caller must wait another round for a rounding error.
-            while self._waiting and self._tokens >= 1 - 1e-6:
+            while self._waiting and self._tokens >= 1:
                 turn = self._waiting.popleft()
                 if not turn.done():
                     self._tokens -= 1
