@@ -56,7 +56,7 @@ def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: dat
     if not needs_lookup(session) or facts.since_create is not None:
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
         return Plan(report=_intent(session, now=now), requeue=0.0)
-    return Plan(action=Action.CREATE, report=_asking(session, now=now))
+    return Plan(action=Action.CREATE)  # what it brings is reported by `created_report`
 
 
 def _intent(session: AgbSession, *, now: datetime) -> Report:

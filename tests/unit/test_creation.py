@@ -69,6 +69,8 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
         "Reconciling": ("True", "Creating"),
     }
 
+    assert said(session, "Paused") == "There is no session yet."
+
     assert decide(session).action == Action.CREATE
 
     report, news = created_report(session, session_id="session-7", request_id="7C0E", now=later(1))
@@ -76,6 +78,7 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
     assert session.session_id == "session-7"
     assert not needs_lookup(session)
     assert session.status.operation == replace(operation, request_id="7C0E")
+    assert said(session, "Paused") == "The session has not been looked at yet."
     assert (news.reason, news.warning) == ("Created", False)
     assert news.message == "Created session session-7 from image agb-code-space-1."
 
@@ -105,6 +108,17 @@ def test_what_is_replaced_is_remembered_from_one_intent_to_the_next() -> None:
     operation = after.status.operation
     assert operation is not None
     assert (operation.attempts, operation.message) == (1, "Takes the place of session-1.")
+
+
+def test_an_operation_of_another_kind_says_nothing_of_creates() -> None:
+    session = a_session(status=a_status(session_id="", operation=an_operation(OperationType.PAUSE, attempts=7)))
+
+    assert not needs_lookup(session)
+    after = carried_on(session, decide(session, at=601))
+    operation = after.status.operation
+    assert operation is not None
+    assert (operation.type, operation.attempts, operation.message) == (CREATE, 1, "")
+    assert conditions(after)["Ready"] == ("False", "Creating")
 
 
 def test_intents_are_counted_for_creation_alone() -> None:
@@ -156,6 +170,7 @@ def test_what_an_interrupted_create_left_is_taken_over_whatever_else_is_true(
     assert (decided.action, decided.requeue) == (Action.NONE, 0.0)
     assert (after.session_id, after.status.session_status) == ("session-8", "RUNNING")
     assert after.status.labels is None, "they may be those of an earlier spec"
+    assert after.status.operation == session.status.operation, "it has come into being, but does not run yet"
     assert [e.reason for e in decided.announcements] == ["Created"]
     assert "session-8" in decided.announcements[0].message
 
@@ -205,6 +220,10 @@ def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
     assert conditions(after)["Ready"] == ("False", "Creating")
     assert conditions(taken)["Ready"] == ("False", "Creating")
     assert said(after) == "AGB has created the session."
+    for late in (after, taken):
+        operation = late.status.operation
+        assert operation is not None
+        assert operation.started_at == later(601), "what held up the call is no delay of the session's start"
 
 
 # Deletion and Observe
@@ -245,6 +264,7 @@ def test_observe_creates_nothing_and_says_what_to_do(attempts: int) -> None:
         "Stalled": ("True", "SessionNotFound"),
     }
     assert "Set it to Manage to create one" in said(after)
+    assert said(after, "Paused") == "There is no session."
     assert after.status.phase == Phase.PENDING
 
 

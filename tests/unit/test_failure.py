@@ -165,8 +165,11 @@ def leaves(kind: type[AgbError]) -> set[type[AgbError]]:
     return {found for child in children for found in leaves(child)} if children else {kind}
 
 
-def test_the_cases_cover_every_error_but_not_found_which_the_next_look_decides() -> None:
-    assert {type(case.error) for case in CASES} == leaves(AgbError) - {SessionNotFound}
+def test_the_cases_cover_every_error_that_is_ever_reported() -> None:
+    """Whether a session is gone is for the next look to say, and a replica that does not lead says nothing."""
+    reported = {kind.__name__ for kind in leaves(AgbError)} - {"SessionNotFound", "NotLeading"}
+
+    assert {type(case.error).__name__ for case in CASES} == reported
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
@@ -306,16 +309,34 @@ def test_terminal_and_transient_are_all_there_is() -> None:
     ("error", "reason"),
     [
         (ApiUnavailable("No capacity", http_status=200), "CreateFailed"),
-        (ApiUnavailable("A gateway's page", http_status=502, outcome_unknown=True), "ApiUnavailable"),
+        (ApiUnavailable("A gateway's page", http_status=502), "ApiUnavailable"),
+        (ApiUnavailable("Half an answer", http_status=200, outcome_unknown=True), "ApiUnavailable"),
         (ApiUnavailable("Connection refused"), "ApiUnavailable"),
+        (Throttled("Too many", http_status=200), "Throttled"),
     ],
-    ids=["AGB says no", "a gateway gives up", "nobody answers"],
+    ids=["AGB says no", "a gateway gives up", "an answer that breaks off", "nobody answers", "too many calls"],
 )
 def test_only_agb_s_own_no_is_a_failed_create(error: AgbError, reason: str) -> None:
     report = decide(error, session=a_session(status=a_status()), attempted=Action.CREATE).report
 
     assert report is not None
     assert report.ready.reason == reason
+
+
+def test_agb_s_own_no_to_another_call_is_not_a_failed_create() -> None:
+    error = ApiUnavailable("No capacity", http_status=200)
+
+    report = decide(error, attempted=Action.RESUME, look=seen("PAUSED")).report
+
+    assert report is not None
+    assert report.ready.reason == "ApiUnavailable"
+
+
+def test_a_missing_key_is_said_in_the_words_of_who_looked_for_it() -> None:
+    report = decide(CredentialsMissing("Create Secret ml/agb-credentials with the entry apiKey")).report
+
+    assert report is not None
+    assert report.ready.message == "Create Secret ml/agb-credentials with the entry apiKey"
 
 
 def test_words_of_agb_and_the_advice_are_sentences_of_their_own() -> None:

@@ -9,6 +9,7 @@ from agb_operator.creation import needs_lookup
 from agb_operator.plan import plan
 from agb_operator.reports import SLOW, WAYS_OUT, Action, Facts
 from agb_operator.resource import AgbSession
+from agb_operator.states import Observation
 from agb_operator.status import OperationState, OperationType, Phase, SessionStatus, Truth, timestamp
 from unit.builders import (
     ID,
@@ -118,6 +119,15 @@ def test_a_session_lost_in_the_middle_of_a_pause_closes_the_operation() -> None:
     assert operation.finished_at == later(60)
 
 
+def test_a_loss_leaves_an_operation_that_had_ended_as_it_was() -> None:
+    resumed = an_operation(OperationType.RESUME, OperationState.SUCCEEDED)
+    story = Story(created(status=replace(WELL, operation=resumed)))
+
+    story.look(not_found(), at=60, facts=TWICE)
+
+    assert story.session.status.operation == resumed
+
+
 def test_an_adopted_session_that_is_lost_cannot_come_back() -> None:
     session = a_session(adopted=ID)
 
@@ -141,6 +151,8 @@ def test_when_most_sessions_of_a_key_vanish_the_key_is_suspect_and_none_is_lost(
     assert after.status.session_id == ID
     assert "the key or the endpoint is suspect" in said(after)
     assert "Check that the key belongs to the account" in said(after)
+    assert said(after, "Paused") == "AGB's answers are not believed at present."
+    assert decided.requeue == 60.0
 
 
 def test_a_deletion_is_not_completed_by_a_key_that_suddenly_sees_nothing() -> None:
@@ -170,6 +182,15 @@ def test_a_session_that_was_released_by_us_is_gone_at_the_first_look_that_does_n
     assert decided.announcements[0].message == f"Session {ID} is released."
 
 
+@pytest.mark.parametrize("kind", [OperationType.RESUME, OperationType.PAUSE])
+def test_a_session_that_was_not_released_yet_is_not_gone_at_the_first_look(kind: OperationType) -> None:
+    status = replace(WELL, operation=an_operation(kind))
+
+    decided = plan(created(deleting=True, status=status), not_found(), now=NOW, facts=ONCE)
+
+    assert decided.action == Action.NONE
+
+
 def test_a_session_that_was_gone_before_the_deletion_is_said_to_have_been() -> None:
     decided = plan(created(deleting=True), not_found(), now=NOW, facts=TWICE)
 
@@ -186,10 +207,11 @@ def test_a_deleted_resource_whose_session_is_lost_lets_go_at_the_first_look() ->
 # A new session in the place of the old one
 
 
-def test_a_lost_session_is_replaced_when_the_spec_says_so() -> None:
+@pytest.mark.parametrize("look", [not_found(), seen("FINISH")], ids=["not found", "FINISH"])
+def test_a_lost_session_is_replaced_when_the_spec_says_so(look: Observation) -> None:
     session = created(onSessionLost="Recreate", labels={"team": "a"})
 
-    decided = plan(session, not_found(), now=NOW, facts=TWICE)
+    decided = plan(session, look, now=NOW, facts=TWICE)
     after = carried_on(session, decided)
 
     assert (decided.action, decided.requeue) == (Action.NONE, 0.0), "creation begins with its own intent"

@@ -71,9 +71,10 @@ def test_a_report_repeats_what_the_status_keeps() -> None:
 def test_a_report_of_a_look_has_the_words_of_the_look() -> None:
     session = a_session(status=a_status(session_status="RUNNING", phase=Phase.RUNNING))
 
-    report = seen_report(session, seen("PAUSING"), ready=READY)
+    report = seen_report(session, seen("PAUSING", "session-2"), ready=READY)
 
     assert (report.phase, report.session_status) == (Phase.PAUSING, "PAUSING")
+    assert report.session_id == "session-2", "a session that was left over is released under its own id"
 
 
 def test_a_resource_that_is_being_deleted_says_so_in_its_phase() -> None:
@@ -103,10 +104,10 @@ def test_a_session_that_cannot_be_looked_at_is_not_said_to_be_as_it_was(
 def test_an_operation_under_way_is_continued_and_any_other_begun() -> None:
     session = a_session(status=a_status(operation=an_operation(PAUSE, started=-60)))
 
-    continued = begun(session, PAUSE, now=NOW, attempts=2)
+    continued = begun(session, PAUSE, now=NOW, attempts=2, message="Once more.")
     fresh = begun(session, OperationType.RESUME, now=NOW)
 
-    assert (continued.started_at, continued.attempts) == (later(-60), 2)
+    assert (continued.started_at, continued.attempts, continued.message) == (later(-60), 2, "Once more.")
     assert (fresh.type, fresh.started_at, fresh.attempts) == (OperationType.RESUME, NOW, 1)
 
 
@@ -118,6 +119,7 @@ def test_an_operation_under_way_is_continued_and_any_other_begun() -> None:
         (Truth.UNKNOWN, OperationState.FAILED, True),
         (Truth.FALSE, OperationState.SUCCEEDED, False),
         (Truth.TRUE, OperationState.FAILED, False),
+        (Truth.TRUE, OperationState.IN_PROGRESS, True),
     ],
 )
 def test_a_failed_operation_counts_until_all_is_well(ready: Truth, state: OperationState, counts: bool) -> None:
@@ -125,6 +127,12 @@ def test_a_failed_operation_counts_until_all_is_well(ready: Truth, state: Operat
 
     assert (unfinished(session, PAUSE) is not None) == counts
     assert unfinished(session, OperationType.RESUME) is None
+
+
+def test_a_failed_operation_counts_when_nothing_was_ever_said() -> None:
+    status = SessionStatus(operation=an_operation(PAUSE, OperationState.FAILED))
+
+    assert unfinished(a_session(status=status), PAUSE) is not None
 
 
 def test_a_resource_without_an_operation_has_none_unfinished() -> None:
