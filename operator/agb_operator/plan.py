@@ -72,7 +72,7 @@ TABLE: Final = {
 
 def plan(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Choose the next step from facts alone; the reconciler carries it out."""
-    if session.observe_only and not session.deleting:
+    if session.observe_only:
         return observed(session, seen, now=now, facts=facts)
     step = TABLE[session.desired][seen.state]
     match step:

@@ -574,6 +574,15 @@ def test_what_stalls_before_the_look_is_said_once() -> None:
     assert carried_on(after, again) == after
 
 
+def test_what_stalls_for_another_reason_than_before_is_said() -> None:
+    session = a_session(adopted=ID, held=False, status=a_status(reason="InvalidSpec"))
+
+    decided = before_looking(session, facts=RIVAL)
+
+    assert decided is not None
+    assert [e.reason for e in decided.announcements] == ["SessionConflict"]
+
+
 def test_a_manager_that_lost_its_session_to_an_older_one_no_longer_shows_what_it_last_saw() -> None:
     session = a_session(adopted=ID, held=False, status=a_status(phase=Phase.RUNNING))
 
@@ -612,6 +621,10 @@ def test_a_resource_whose_request_was_answered_is_settled() -> None:
     )
 
     assert is_settled(session)
+
+
+def test_a_request_that_was_answered_and_taken_back_is_no_reason_to_look() -> None:
+    assert is_settled(a_session(status=replace(WELL, last_handled_reconcile_at="1")))
 
 
 def test_an_operation_that_ended_is_no_reason_to_look() -> None:
