@@ -105,7 +105,8 @@ class Memories:
         looks = self._accounts.setdefault(account, _Account())
         if state == SessionState.NOT_FOUND:
             looks.seen.discard(session.key)
-            looks.missing.setdefault(session.key, now)
+            if session.status.session_status:  # one that nobody ever saw has not vanished
+                looks.missing.setdefault(session.key, now)
         else:
             looks.missing.pop(session.key, None)
             looks.seen.add(session.key)
