@@ -25,12 +25,13 @@ RUN rm -rf /usr/local/lib/python3*/site-packages/* /usr/local/bin/pip* /usr/loca
 COPY --from=build /opt/agb-operator /opt/agb-operator
 COPY LICENSE /licenses/LICENSE
 
-# Any user id works. It has no entry in /etc/passwd, and some libraries ask for its name: USER is the answer.
+# Any user id works. It has no entry in /etc/passwd, and some libraries ask for its name or its home.
 # The root file system may be read-only: Python's bytecode is compiled above.
 ENV PATH=/opt/agb-operator/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    USER=agb-operator
+    USER=agb-operator \
+    HOME=/
 USER 65532:65532
 WORKDIR /
 EXPOSE 8080

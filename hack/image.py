@@ -1,7 +1,6 @@
-"""Build the container image with whatever engine works here, and see that it runs as a cluster would run it.
+"""Build the container image with whatever engine works here.
 
-    python hack/image.py build [--tar dist/agb-operator.tar]
-    python hack/image.py check
+    python hack/image.py [--tar dist/agb-operator.tar]
 
 Docker, podman and buildah are tried in this order. Where buildah cannot pull the base image, `debian_base` makes
 one out of Debian packages, so that the image is also built, and started, on machines that reach no registry.
@@ -12,12 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from control_plane.cache import cache_folder
 
@@ -27,8 +24,6 @@ DEBIAN_BASE = "localhost/agb-operator-base:debian-trixie"
 DEBIAN_SUITE = "trixie"
 """The Debian release whose Python is 3.13, as in the Dockerfile's base image."""
 DEBIAN_PACKAGES = ("buildah", "mmdebstrap")
-RANDOM_UID = 1000710000
-"""A user id as OpenShift gives them: in no /etc/passwd; its group is 0."""
 HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -145,78 +140,13 @@ def save(builder: Builder, tar: Path) -> None:
         _run(builder.command("save", *docker_archive, f"--output={tar}", image_name()))
 
 
-@contextmanager
-def started(
-    builder: Builder, program: str, *args: str, environment: Mapping[str, str], files: Path
-) -> Iterator[list[str]]:
-    """Give the command line that runs a program of the image the way a strict cluster does.
-
-    A random user id without a name, a read-only root file system, no capabilities; the network of this machine.
-
-    Args:
-        builder: has built the image.
-        program: the entry point.
-        args: its arguments.
-        environment: the container's own; nothing of this process is passed on.
-        files: a folder, mounted read-only at the place of a ServiceAccount's token.
-    """
-    mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
-    if builder.engine is not Engine.BUILDAH:
-        yield builder.command(
-            "run", "--rm", "--read-only", "--network=host", "--cap-drop=ALL", f"--user={RANDOM_UID}:0",
-            "--security-opt=no-new-privileges", f"--volume={files}:{mounted}:ro", f"--entrypoint={program}",
-            *(f"--env={name}={value}" for name, value in environment.items()), image_name(), *args,
-        )  # fmt: skip
-        return
-    container = _output(builder.command("from", "--pull=never", image_name()))
-    try:
-        root = _output(builder.command("mount", container))
-        Path(root + mounted).mkdir(parents=True, exist_ok=True)
-        path = _output(
-            builder.command("inspect", "--format={{range .OCIv1.Config.Env}}{{println .}}{{end}}", container)
-        ).splitlines()
-        # A mount namespace of its own: what is mounted in it goes with its last process.
-        script = (
-            'mount --bind "$1" "$1" && mount --bind "$2" "$1$3" && mount -o remount,bind,ro "$1$3" && '
-            'mount -o remount,bind,ro "$1" && shift 3 && exec "$@"'
-        )
-        chroot = ["chroot", f"--userspec={RANDOM_UID}:0", "--groups=", root]
-        variables = [*path, *(f"{name}={value}" for name, value in environment.items())]
-        yield [
-            *("unshare", "--mount", "sh", "-c", script, "sh", root, str(files), mounted),
-            *(*chroot, "/usr/bin/env", "-i", *variables, program, *args),
-        ]
-    finally:
-        _output(builder.command("rm", container))
-
-
-def check(builder: Builder, files: Path) -> None:
-    """Run the image's programs under a random user id and read what they say.
-
-    Raises:
-        ImageError: one does not start, or is of another version.
-    """
-    for program, args, expected in (
-        ("agb-operator", ("version",), version()),
-        ("agb-operator", ("run", "--help"), "--default-key-namespace"),
-        ("agb-simulator", ("--help",), "--transition"),
-    ):
-        with started(builder, program, *args, environment={}, files=files) as command:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0 or expected not in done.stdout:
-            raise ImageError(
-                f"`{program} {' '.join(args)}` in the image did not say {expected}:\n{done.stdout}{done.stderr}"
-            )
-        print(f"{program} {' '.join(args)}: {done.stdout.splitlines()[0]}")
-
-
 def _make_debian_base(builder: Builder, storage: Path) -> None:
     print(f"==> making a base image of Debian {DEBIAN_SUITE} packages (about 40 s)", flush=True)
     storage.mkdir(parents=True, exist_ok=True)
     tar = storage / "base.tar"
     packages = "--include=python3,python3-venv,ca-certificates"
     _run(["mmdebstrap", "--quiet", "--variant=minbase", packages, DEBIAN_SUITE, str(tar)])
-    container = _output(builder.command("from", "scratch"))
+    container = output(builder.command("from", "scratch"))
     _run(builder.command("add", "--quiet", container, str(tar), "/"))
     _run(builder.command("commit", "--quiet", "--rm", container, DEBIAN_BASE))
     tar.unlink()
@@ -239,7 +169,12 @@ def _run(command: Sequence[str]) -> None:
         raise ImageError(f"this failed with code {done.returncode}: {' '.join(command)}")
 
 
-def _output(command: Sequence[str]) -> str:
+def output(command: Sequence[str]) -> str:
+    """Run a command and return what it prints.
+
+    Raises:
+        ImageError: it failed.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ImageError(f"this failed with code {done.returncode}: {' '.join(command)}\n{done.stderr}")
@@ -247,25 +182,17 @@ def _output(command: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Build, save or check the image."""
+    """Build the image, and save it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build the image").add_argument(
-        "--tar", type=Path, help="also save it there, as a docker archive"
-    )
-    commands.add_parser("check", help="run the built image's programs under a random user id")
-    options = parser.parse_args()
+    parser.add_argument("--tar", type=Path, help="also save it there, as a docker archive")
+    tar = parser.parse_args().tar
     try:
         builder = find_builder(os.environ)
-        if options.command == "build":
-            build(builder)
-            print(f"==> {image_name()}, built by {builder.engine}")
-            if options.tar:
-                save(builder, options.tar)
-                print(f"==> {options.tar}, for `docker load`, `kind load image-archive` or `ctr images import`")
-        else:
-            with TemporaryDirectory() as files:
-                check(builder, Path(files))
+        build(builder)
+        print(f"==> {image_name()}, built by {builder.engine}")
+        if tar:
+            save(builder, tar)
+            print(f"==> {tar}, for `docker load`, `kind load image-archive` or `ctr images import`")
     except ImageError as exc:
         print(f"image: {exc}", file=sys.stderr)
         return 1

@@ -1,17 +1,21 @@
 # What installs, runs and releases the operator: image, chart, manifests. Included by the Makefile.
 
 .PHONY: image
-image: venv ## build the container image with docker, podman or buildah; IMAGE_TAR=dist/agb-operator.tar saves it too
-	$(BIN)/python hack/image.py build $(if $(IMAGE_TAR),--tar $(IMAGE_TAR))
-	$(BIN)/python hack/image.py check
+image: programs ## build the container image with docker, podman or buildah; IMAGE_TAR=dist/agb-operator.tar saves it too
+	@PYTHONPATH=hack $(BIN)/python hack/image.py $(if $(IMAGE_TAR),--tar $(IMAGE_TAR))
+	@PYTHONPATH=hack $(BIN)/python hack/image_check.py
 
 .PHONY: chart-test
-chart-test: venv ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
-	$(BIN)/pytest tests/chart tests/gitops tests/monitoring
+chart-test: programs ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart tests/gitops tests/monitoring
+
+.PHONY: release-check
+release-check: verify ## see that version, changelog, chart, image and manifests agree; package chart and bill of materials
+	@PYTHONPATH=hack $(BIN)/python hack/release_check.py
 
 .PHONY: lock-build
 lock: lock-build
 lock-build: venv
-	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements/dev.txt --output-file requirements/build.txt -
+	echo 'hatchling>=1.27' | $(LOCK) --no-annotate --output-file requirements/build.txt -
 
 GENERATORS += hack/generate_deploy.py hack/generate_gitops.py

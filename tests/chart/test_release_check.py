@@ -1,0 +1,70 @@
+"""A release whose parts disagree is not made, and its bill of materials is that of the lock file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import release_check
+from image import version
+from release_check import LOCK, ROOT, bill_of_materials, locked, problems
+
+PARTS = ("charts/agb-operator/Chart.yaml", "Dockerfile", "deploy/base/operator.yaml")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The parts of a release that is consistent."""
+    for part in PARTS:
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / part, tmp_path / part)
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {version()}\n\n- Something.\n")
+    return tmp_path
+
+
+def test_a_consistent_tree_has_no_problems(tree: Path) -> None:
+    assert list(problems(tree)) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "problem"),
+    [
+        ("charts/agb-operator/Chart.yaml", f"\nversion: {version()}", "\nversion: 9.9.9", "version is 9.9.9"),
+        ("charts/agb-operator/Chart.yaml", f"appVersion: {version()}", "appVersion: 9.9.9", "appVersion is 9.9.9"),
+        ("CHANGELOG.md", f"## {version()}", "## Unreleased", f"no heading `## {version()}`"),
+        ("Dockerfile", "org.opencontainers.image.licenses", "licenses", "no label org.opencontainers.image.licenses"),
+        ("deploy/base/operator.yaml", f":{version()}\n", ":9.9.9\n", "run `make generate`"),
+    ],
+)
+def test_each_disagreement_is_named(tree: Path, part: str, old: str, new: str, problem: str) -> None:
+    path = tree / part
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    (found,) = problems(tree)
+    assert found.startswith(part)
+    assert problem in found
+
+
+def test_a_tree_without_a_changelog_is_no_release(tree: Path) -> None:
+    (tree / "CHANGELOG.md").unlink()
+    assert [problem.split(":")[0] for problem in problems(tree)] == ["CHANGELOG.md"]
+
+
+def test_the_bill_of_materials_holds_every_locked_package_with_its_hashes() -> None:
+    text = LOCK.read_text()
+    packages = locked(text)
+    assert len(packages) == text.count("==")
+    assert sum(len(package.hashes) for package in packages) == text.count("--hash=sha256:")
+    assert {"kopf", "kubernetes", "httpx", "uvloop"} <= {package.name for package in packages}
+    bill = bill_of_materials(packages, version=version())
+    assert [component["name"] for component in bill["components"]] == [package.name for package in packages]
+    assert len({component["bom-ref"] for component in bill["components"]}) == len(packages)
+    assert bill == bill_of_materials(packages, version=version()), "the same input gives the same document"
+    assert bill["serialNumber"] != bill_of_materials(packages, version="9.9.9")["serialNumber"]
+
+
+def test_main_says_what_is_wrong_and_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(release_check, "problems", lambda: iter(["Chart.yaml: version is 9.9.9"]))
+    assert release_check.main() == 1
+    assert capsys.readouterr().err == "release-check: Chart.yaml: version is 9.9.9\n"
