@@ -74,6 +74,9 @@ class Resync:
         for session in self._store:
             if not session.session_id or not is_settled(session) or self._queue.is_pending(session.key):
                 continue
+            if self._store.rival(session)[0]:
+                self._queue.add(session.key)  # an older resource has come to manage its session meanwhile
+                continue
             try:
                 account = await self._credentials.account(session)
             except AgbError:
