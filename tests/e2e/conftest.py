@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chart_rbac import InstalledOperator, install
 from control_plane import ControlPlane
 from e2e.stack import KEY, Operator, Simulator
 from e2e.tenant import Tenant
@@ -25,13 +26,26 @@ def simulator(folder: Path) -> Iterator[Simulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def rights(
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    kubectl_program: Path,
+    helm_program: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> InstalledOperator:
+    """The chart's ServiceAccount and cluster-wide rights: what works here works with these and no others."""
+    folder = tmp_path_factory.mktemp("rights")
+    return install(control_plane, helm=helm_program, kubectl=kubectl_program, folder=folder)
+
+
 @pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, kubectl: Kubectl, simulator: Simulator, folder: Path) -> Iterator[Operator]:
+def operator(rights: InstalledOperator, simulator: Simulator, folder: Path) -> Iterator[Operator]:
     """The operator; it looks at settled sessions every second, and gives AGB a second for an answer."""
     with Operator(
         "--resync=1s",
         "--no-leader-election",
-        kubeconfig=control_plane.kubeconfig,
+        kubeconfig=rights.kubeconfig,
         endpoint=simulator.endpoint,
         log=folder / "operator.log",
         env={"AGB_TIMEOUT_MS": "1000"},
