@@ -25,7 +25,10 @@ _CONCURRENT_GETS: Final = 16
 
 @dataclass(eq=False, slots=True)
 class Look:
-    """Somebody waits for an answer about a session that was taken at `good_from` or later."""
+    """Somebody waits for an answer about a session that was taken after `good_from`.
+
+    In the same tick is not after: which of the two came first cannot be told then.
+    """
 
     session_id: str
     good_from: float
@@ -63,8 +66,8 @@ class _Roll:
         return min(self.pages, self.demand(looks)) if looks else 0
 
     def take_out(self, *, asked_by: float = float("inf")) -> list[Look]:
-        """Take out those who wait for answers that could have been taken at `asked_by`."""
-        taken = [look for looks in self.waiting.values() for look in looks if look.good_from <= asked_by]
+        """Take out those for whom an answer taken at `asked_by` is good enough."""
+        taken = [look for looks in self.waiting.values() for look in looks if look.good_from < asked_by]
         for look in taken:
             self.drop(look)
         return taken

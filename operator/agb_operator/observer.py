@@ -41,7 +41,7 @@ class Observer:
     ) -> Observation:
         """Look at one session, together with whoever else looks at this time.
 
-        The answer was taken at `not_before` or later. While so many look that walking the list is cheaper, it may be
+        The answer was taken after `not_before`. While so many look that walking the list is cheaper, it may be
         a tenth of a second old for each page of that list, five seconds at most.
 
         Args:

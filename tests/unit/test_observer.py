@@ -263,7 +263,7 @@ async def test_many_who_come_during_a_walk_join_it_and_are_served_by_its_next_la
     await asyncio.sleep(0.55)
     called_at = loop_time()
     account.sessions = dict.fromkeys(ids(1000), "PAUSING")
-    seen = await looks(watcher, account, ids(500), not_before=called_at)
+    seen = await looks(watcher, account, ids(600), not_before=called_at)  # the page of the last hundred is under way
     assert {each.state for each in seen} == {SessionState.PAUSING}
     await first
     assert account.calls == ["all"] * 16, "the rest of the first lap, and the next one as far as somebody needs it"
