@@ -50,7 +50,7 @@ _NO_SESSION: Final = frozenset({Call.CREATE, Call.LIST})
 """Calls that name no session, so a "session not found" from them says nothing of one."""
 _ANY_STATUS_BELOW_400: Final = frozenset({Call.GET, Call.SET_LABELS})
 
-_CODES: Final[Mapping[str, type[AgbError]]] = {
+CODES: Final[Mapping[str, type[AgbError]]] = {
     "InvalidMcpSession.NotFound": SessionNotFound,
     "SessionNotFound": SessionNotFound,
     "InvalidSession": SessionNotFound,
@@ -192,7 +192,7 @@ def refusal(call: Call, reply: Reply, *, redact: Callable[[str], str]) -> AgbErr
         redact: takes the key out of a text.
     """
     # An answer that claims success and yet is none contradicts itself: its code is not to be believed either.
-    by_code = None if reply.success is True else _CODES.get(reply.code)
+    by_code = None if reply.success is True else CODES.get(reply.code)
     kind = by_code or _by_status(call, reply.status)
     if kind is SessionNotFound and call in _NO_SESSION:
         kind = ApiUnavailable
@@ -251,4 +251,4 @@ def _is_clear_no(call: Call, reply: Reply) -> bool:
         said_no = said_no or field(reply.data_fields, "success") is False
         if text(reply.data_fields, "sessionId"):
             return False
-    return said_no and reply.status < 500 and _CODES.get(reply.code) is not ApiUnavailable
+    return said_no and reply.status < 500 and CODES.get(reply.code) is not ApiUnavailable
