@@ -16,6 +16,9 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 _CHUNK = 65536
+_LATE = 5.0
+"""Seconds by which the end of a connection comes later than its last bytes, after a stall: a server that sees both at
+once takes back what the bytes have asked for."""
 _GARBAGE = b"\x00\xffthis is no answer\r\n\r\n" * 8
 
 
@@ -27,6 +30,8 @@ class Mode(StrEnum):
     """Each chunk is held up by `Proxy.delay` seconds."""
     RESET = "reset"
     """Connections are reset (RST), and new ones at once."""
+    STALL = "stall"
+    """What is sent arrives when the mode changes, even if its sender is gone by then."""
     BLACK_HOLE = "black hole"
     """Nothing arrives any more, in either direction, and nobody is told (no FIN, no RST); new ones connect in vain."""
     HALF_OPEN = "half open"
@@ -68,6 +73,7 @@ class Proxy:
         self._mode = Mode.PASS
         self._links: set[_Link] = set()
         self._flowing = asyncio.Event()
+        self._flowing.set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
@@ -113,6 +119,10 @@ class Proxy:
 
     async def _set(self, mode: Mode) -> None:
         refused, self._mode = self._mode == Mode.REFUSE, mode
+        if mode == Mode.STALL:
+            self._flowing.clear()
+        else:
+            self._flowing.set()
         # A connection that lost bytes in a black hole stays dead, as behind a NAT that forgot it.
         if mode in (Mode.RESET, Mode.REFUSE):
             for link in list(self._links):
@@ -149,9 +159,12 @@ class Proxy:
                 end.close()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
-        lost = False
+        lost = stalled = False
         with contextlib.suppress(OSError):
             while chunk := await source.read(_CHUNK):
+                if self._mode == Mode.STALL:
+                    stalled = True
+                    await self._flowing.wait()
                 mode = self._mode
                 if mode == Mode.SLOW:
                     await asyncio.sleep(self.delay)
@@ -163,5 +176,7 @@ class Proxy:
                     chunk = _GARBAGE
                 sink.write(chunk)
                 await sink.drain()
+        if stalled:
+            await asyncio.sleep(_LATE)
         if lost:
             await asyncio.Event().wait()  # nobody is told that it ended

@@ -19,7 +19,7 @@ import httpx
 from . import __version__
 from .agb_replies import MUTATING, Call, Reply, accepted, field, read_reply, refusal, shown, text
 from .agb_transport import Broken, describe, network, never_sent, normalise_endpoint, receive, retry_after
-from .errors import ApiUnavailable, SessionNotFound
+from .errors import ApiUnavailable, NotLeading, SessionNotFound
 from .keys import ApiKey
 from .sessions import Accepted, Created, Listed, SessionClient
 from .states import Observation, SessionState, state_of
@@ -35,6 +35,8 @@ class AgbApi:
         timeout: seconds one answer may take (`AGB_TIMEOUT_MS`). A sixth of it is allowed for connecting; a look
             gets a third of it, since it can be repeated at once and a worker waits for it.
         on_call: told of each call: its name, the HTTP status or "error", and the seconds it took.
+        leads: says whether this replica may act at this very moment. It is asked right before a request is sent, since
+            much may have happened in the queues before: the process may even have been stopped for a while.
         transport: replaces the network, for tests.
 
     Raises:
@@ -47,6 +49,7 @@ class AgbApi:
         endpoint: str,
         timeout: float = 60.0,
         on_call: Callable[[str, str, float], None],
+        leads: Callable[[], bool] = lambda: True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         # httpx writes a line for each request at INFO: with thousands of looks that drowns ours, which say more.
@@ -56,6 +59,7 @@ class AgbApi:
         self._timeouts = {call: timeout if call in MUTATING else timeout / 3 for call in Call}
         self._urls = {call: httpx.URL(self.endpoint + call.path) for call in Call}
         self._on_call = on_call
+        self._leads = leads
         self._client = httpx.AsyncClient(transport=transport or network(self.endpoint), trust_env=False)
 
     def account(self, key: ApiKey) -> SessionClient:
@@ -77,8 +81,10 @@ class AgbApi:
         """Send one request and return its accepted answer.
 
         Raises:
-            AgbError: the API refused it, or no usable answer came.
+            AgbError: the API refused it, no usable answer came, or this replica may not act.
         """
+        if not self._leads():
+            raise NotLeading("this replica does not lead, so it calls nothing")
         loop = asyncio.get_running_loop()
         started = loop.time()
         code = "error"

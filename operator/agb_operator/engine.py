@@ -18,6 +18,7 @@ from .agb_api import AgbApi
 from .cluster import Cluster
 from .creator import Creator
 from .credentials import Credentials
+from .echoes import without_echoes
 from .errors import ClusterError, ObjectNotFound
 from .handlers import WATCH_SECONDS, Informer, configure, register
 from .keys import ApiKey
@@ -44,8 +45,8 @@ SWEEP_SECONDS: Final = 300.0
 """Seconds between two comparisons of the API server's names with the store."""
 CONCURRENT_FETCHES: Final = 8
 """AgbSessions that are read one by one at the same time."""
-KOPF_STOP_SECONDS: Final = 4.0
-"""Seconds that kopf gets to end its watches; the process has ten for everything."""
+KOPF_STOP_SECONDS: Final = 0.5
+"""Seconds that kopf gets to end its watches: it only reads, and a standby waits for the Lease meanwhile."""
 
 
 class Engine:
@@ -75,7 +76,9 @@ class Engine:
         self._store = Store()
         self._queue = WorkQueue()
         self._memories = Memories(clock=clock)
-        self._api = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call)
+        self._api = AgbApi(
+            endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads
+        )
         guards = Guards(
             qps=settings.api_qps,
             burst=settings.api_burst,
@@ -96,7 +99,7 @@ class Engine:
             on_key=hide,
         )
         observer = Observer(own_labels=own_labels(settings.cluster_name))
-        reporter = Reporter(cluster=cluster, store=self._store, metrics=metrics, wall=_wall)
+        reporter = Reporter(cluster=cluster, store=self._store, metrics=metrics, leads=leads, wall=_wall)
         creator = Creator(
             memories=self._memories,
             reporter=reporter,
@@ -113,7 +116,6 @@ class Engine:
             creator=creator,
             metrics=metrics,
             cluster_name=settings.cluster_name,
-            leads=leads,
             clock=clock,
             wall=_wall,
             draw=draw,
@@ -217,7 +219,8 @@ class Engine:
                 await asyncio.wait_for(running, KOPF_STOP_SECONDS)
 
     async def _log_in(self) -> kopf.AiohttpSession:
-        session = await self._cluster.open_session(self._watched, self._watch_forbidden)
+        echoes = without_echoes(self._informer.is_news)
+        session = await self._cluster.open_session(self._watched, self._watch_forbidden, echoes)
         return kopf.AiohttpSession(server=self._cluster.server, aiohttp_session=session)
 
     def _watched(self, path: str) -> None:

@@ -7,6 +7,7 @@ or *must something change first?* (`TerminalError`); and *which reason do people
     ├── TransientError            try again with back-off
     │   ├── ApiUnavailable        network failure, 5xx, an answer that is no answer
     │   ├── Throttled             429; the whole key waits `retry_after` seconds
+    │   ├── NotLeading            not sent, because another replica may be at work
     │   └── IllegalState          the call does not fit the session's state: look again, then decide
     └── TerminalError             report and rest; looked at again slowly
         ├── SessionNotFound       only on the API's own code
@@ -88,6 +89,10 @@ class Throttled(TransientError):
     ) -> None:
         super().__init__(message, code=code, http_status=http_status, request_id=request_id)
         self.retry_after = retry_after
+
+
+class NotLeading(TransientError):
+    """This replica does not hold the lease at this moment, so nothing was sent: to AGB, or to the Kubernetes API."""
 
 
 class IllegalState(TransientError):

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE: Final = 20.0
 """Seconds of refusals after which they are taken for missing rights: a restarting API server refuses for a moment."""
+_MOMENT: Final = 0.01
 _FAREWELL: Final = 3.0
 """Seconds that giving up the Lease may take on the way out."""
 
@@ -134,7 +135,7 @@ class Elector:
             if self.holder not in (told, self._identity):
                 logger.info("standing by: %s leads", self.holder)
                 told = self.holder
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(self._standby_pause())
         logger.info("leading as %s", self._identity)
 
     async def hold(self) -> None:
@@ -268,8 +269,12 @@ class Elector:
     def _is_held_by_other(self) -> bool:
         if self.holder in ("", self._identity) or self._seen_at is None:
             return False
+        return _now() < self._free_at()
+
+    def _free_at(self) -> float:
+        """Give the time at which the holder counts as gone unless it shows another sign of life."""
         promised = float(self._seen.get("leaseDurationSeconds") or self._timing.duration)
-        return _now() < self._seen_at + promised
+        return (self._seen_at or 0.0) + promised
 
     def _change(self, leading: bool) -> None:
         if self._leading != leading:
@@ -281,6 +286,12 @@ class Elector:
 
     def _pause(self) -> float:
         return self._timing.retry * (0.75 + self._random() / 4)
+
+    def _standby_pause(self) -> float:
+        """Give the seconds until the next look at a Lease of somebody else's: not later than when it runs out."""
+        if not self._is_held_by_other():
+            return self._pause()
+        return min(self._pause(), self._free_at() - _now() + _MOMENT)
 
 
 def _now() -> float:

@@ -20,6 +20,7 @@ from .errors import (
     ClusterUnavailable,
     Conflict,
     CredentialsRejected,
+    NotLeading,
     ObjectNotFound,
     TerminalError,
 )
@@ -64,7 +65,6 @@ class Reconciler:
         metrics: counts drifts and errors.
         creator: brings sessions into being, never two for one resource.
         cluster_name: value of the label `agb-operator-cluster` on created sessions.
-        leads: says whether this replica may act at this very moment.
         clock: seconds of a monotonic clock.
         wall: the time of day, for statuses.
         draw: random numbers in [0, 1), for jitter.
@@ -81,7 +81,6 @@ class Reconciler:
         creator: Creator,
         metrics: Metrics,
         cluster_name: str,
-        leads: Callable[[], bool],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         draw: Callable[[], float],
@@ -94,7 +93,6 @@ class Reconciler:
         self._creator = creator
         self._metrics = metrics
         self._cluster_name = cluster_name
-        self._leads = leads
         self._clock = clock
         self._wall = wall
         self._draw = draw
@@ -108,6 +106,8 @@ class Reconciler:
         memory = self._memories.of(session)
         try:
             return await self._pass(session, memory)
+        except NotLeading:
+            return None  # another replica may be at work already, and this process is about to end
         except Conflict:
             # Somebody changed the resource meanwhile: what we meant to write is out of date.
             await self._reporter.refresh(session)
@@ -168,8 +168,6 @@ class Reconciler:
         step, account = decision.plan, decision.account
         session_id = memory.stray or session.session_id
         report = step.report
-        if step.action != Action.NONE and not self._leads():
-            return None  # e.g. the process was stopped for a while: another replica may be at work already
         current = self._store.get(session.key)
         if step.action != Action.NONE and (current is None or current.asks != session.asks):
             return 0.0  # what is wanted has changed during the look
@@ -226,6 +224,8 @@ class Reconciler:
     def _failed(
         self, session: AgbSession, memory: Memory, error: AgbError, *, attempted: Action, seen: Observation | None
     ) -> Plan:
+        if isinstance(error, NotLeading):
+            raise error
         memory.note_failure(self._clock())
         self._metrics.reconcile_error(error.reason)
         if isinstance(error, CredentialsRejected) and self._credentials.refused(session):

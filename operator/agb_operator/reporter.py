@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from .errors import ClusterError, ObjectNotFound
+from .errors import ClusterError, NotLeading, ObjectNotFound
 from .metrics import Metrics
 from .reports import Announcement
 from .resource import FINALIZER, AgbSession
@@ -57,13 +57,23 @@ class Reporter:
         cluster: takes the writes.
         store: is told of each outcome.
         metrics: measures finished operations.
+        leads: says whether this replica may act at this very moment; asked right before each write.
         wall: the time of day.
     """
 
-    def __init__(self, *, cluster: SessionWriter, store: Store, metrics: Metrics, wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: SessionWriter,
+        store: Store,
+        metrics: Metrics,
+        leads: Callable[[], bool],
+        wall: Callable[[], datetime],
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._metrics = metrics
+        self._leads = leads
         self._wall = wall
 
     async def write(
@@ -74,12 +84,14 @@ class Reporter:
         Raises:
             Conflict: the resource has changed since the decision; nothing was written.
             ClusterError: any other refusal or failure.
+            NotLeading: nothing was written, as this replica may not act.
         """
         before = session.status
         after = next_status(before, report, generation=session.generation, now=self._wall())
         patch = merge_patch(status_to_dict(before), status_to_dict(after))
         if not patch:
             return None
+        self._check_leads()
         body = await self._cluster.patch_status(*session.key, resource_version=session.resource_version, patch=patch)
         written = self._take(body)
         self._log(session, before, after)
@@ -88,7 +100,8 @@ class Reporter:
         return written
 
     async def set_finalizer(self, session: AgbSession, *, held: bool) -> None:
-        """Put our finalizer on the resource or take it off; those of others stay."""
+        """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does."""
+        self._check_leads()
         others = [f for f in session.finalizers if f != FINALIZER]
         body = await self._cluster.set_finalizers(
             *session.key,
@@ -124,6 +137,10 @@ class Reporter:
                 )
             except ClusterError as error:
                 logger.warning("%s: event %s could not be sent: %s", session.key, news.reason, error)
+
+    def _check_leads(self) -> None:
+        if not self._leads():
+            raise NotLeading("this replica does not lead, so it writes nothing")
 
     def _take(self, body: Mapping[str, Any]) -> AgbSession:
         written = AgbSession.from_body(body)

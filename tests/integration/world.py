@@ -59,6 +59,7 @@ class RunningOperator:
         own_key: str = "",
         own_key_namespaces: tuple[str, ...] = (),
         wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
+        leads: Callable[[], bool] = lambda: True,
         wall: Callable[[], datetime] = wall,
     ) -> None:
         draw = random.Random(seed).random
@@ -79,7 +80,7 @@ class RunningOperator:
             on_key=lambda key: None,
         )
         self.observer = Observer(own_labels=own_labels("test"))
-        self.reporter = Reporter(cluster=cluster, store=self.store, metrics=self.metrics, wall=wall)
+        self.reporter = Reporter(cluster=cluster, store=self.store, metrics=self.metrics, leads=leads, wall=wall)
         creator = Creator(
             memories=self.memories, reporter=self.reporter, cluster_name="test", clock=loop_time, wall=wall
         )
@@ -92,7 +93,6 @@ class RunningOperator:
             creator=creator,
             metrics=self.metrics,
             cluster_name="test",
-            leads=lambda: True,
             clock=loop_time,
             wall=wall,
             draw=draw,
@@ -142,6 +142,8 @@ class World:
         self.control = SimulatorControl.in_process(self.api)
         self.cluster = FakeCluster() if cluster is None else cluster
         self.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        self.leads = True
+        """Whether the operator's replica may act."""
         self._options = options
         self.operator = self._make()
 
@@ -151,8 +153,14 @@ class World:
 
     def _make(self) -> RunningOperator:
         transport = self.transport()
-        api = AgbApi(endpoint="http://simulator", timeout=60.0, on_call=lambda *_: None, transport=transport)
-        return RunningOperator(cluster=self.cluster, api=api, **self._options)
+        api = AgbApi(
+            endpoint="http://simulator",
+            timeout=60.0,
+            on_call=lambda *_: None,
+            leads=lambda: self.leads,
+            transport=transport,
+        )
+        return RunningOperator(cluster=self.cluster, api=api, leads=lambda: self.leads, **self._options)
 
     async def __aenter__(self) -> Self:
         self.operator.start()

@@ -24,7 +24,7 @@ BROKEN_FOR = 25.0
 """Seconds: longer than the lease's renew deadline and than every request's time limit."""
 SERVED_WITHIN = 90.0
 """Seconds from the repair until a patch must have been served."""
-TROUBLES = [(where, mode) for where in ("AGB", "API server") for mode in Mode if mode != Mode.PASS]
+TROUBLES = [(where, mode) for where in ("AGB", "API server") for mode in Mode if mode not in (Mode.PASS, Mode.STALL)]
 IDS = [f"{where}-{mode}" for where, mode in TROUBLES]
 
 

@@ -199,6 +199,27 @@ async def test_a_standby_takes_over_after_a_crash_when_the_lease_has_run_out_and
     assert standby.leads
 
 
+async def test_a_standby_looks_just_when_the_lease_runs_out_and_not_a_retry_later() -> None:
+    """The worst case: it saw the last renewal almost a retry late, and the holder crashed just after that renewal."""
+    store = LeaseStore()
+    first, standby = (
+        Elector(leases=Network(store), namespace="ops", name="agb-operator", identity=name, random=lambda: 1.0)
+        for name in ("a", "b")
+    )
+    await first.acquire()
+    holding = asyncio.create_task(first.hold())
+    await asyncio.sleep(0.95 * TIMING.retry)
+    waiting = asyncio.create_task(standby.acquire())
+    renewals = store.writes + 3
+    for _ in range(1000):
+        if store.writes == renewals:
+            break
+        await asyncio.sleep(0.01)
+    assert store.writes == renewals
+    await stop(holding)
+    assert await seconds_until(waiting) <= TIMING.duration + TIMING.retry
+
+
 async def test_a_leader_whose_requests_hang_stops_before_anybody_can_take_over() -> None:
     store = LeaseStore()
     network = Network(store)
