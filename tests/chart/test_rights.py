@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ class Run:
 
 
 Start = Callable[..., Run]
+
+
+@pytest.fixture
+def own_cleanup() -> Iterator[ExitStack]:
+    """Take back what a test makes beside the operator and its tenant."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -165,19 +173,23 @@ def test_a_namespace_that_is_deleted_in_namespaced_mode_goes_away(start: Start) 
 
 
 def test_without_the_clusterrole_such_a_namespace_hangs_until_the_clusterrole_is_there(
-    start: Start, kubectl: Kubectl, helm: Helm
+    start: Start, kubectl: Kubectl, own_cleanup: ExitStack
 ) -> None:
-    """What docs/how-to/uninstall.md says about `rbac.finalizerClusterRole`."""
+    """The commands are those of docs/how-to/uninstall.md."""
     run = start("rights-hanging", cluster_wide=False, rbac={"finalizerClusterRole": False})
     created(run.tenant)
     run.tenant.must("delete", "namespace", run.tenant.namespace, "--wait=false")
     eventually(lambda: any("/agbsessions/created" in request for request in run.refused()))
     assert "Terminating" in kubectl("get", "namespace", run.tenant.namespace).out
 
-    release = run.installed.namespace
-    objects = helm.template(release=release, namespace=release, values={"watchNamespaces": [run.tenant.namespace]})
-    for kind in ("ClusterRole", "ClusterRoleBinding"):
-        assert kubectl.apply(only(objects, kind, f"agb-operator-{release}-finalizer")).succeeded
+    release, name = run.installed.namespace, "agb-operator-letting-go"
+    page = (chart_rbac.CHART.parent.parent / "docs" / "how-to" / "uninstall.md").read_text()
+    for kind in ("clusterrole", "clusterrolebinding"):
+        (command,) = re.findall(rf"^kubectl (create {kind} (?:.*\\\n)*.*)$", page, re.MULTILINE)
+        account = f"{release}:{run.installed.account}"
+        words = command.replace("\\\n", " ").replace("agb-operator:agb-operator", account).split()
+        assert kubectl(*words).succeeded
+        own_cleanup.callback(kubectl, "delete", kind, name)
     run.tenant.must("wait", "namespace", run.tenant.namespace, "--for=delete", "--timeout=60s")
 
 

@@ -1,0 +1,124 @@
+"""The how-to pages say what works: their manifests are valid, their values exist, their links lead somewhere."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.helm import MONITORING, Helm
+from chart_rbac import CHART
+from control_plane import ControlPlane
+from kubectl import Kubectl
+
+ROOT = CHART.parent.parent
+FOLDERS = ("how-to", "runbooks", "gitops")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / "docs" / folder).glob("*.md"))
+NAMESPACE = "ml"
+_NOT_FOR_TEMPLATE = {
+    "--create-namespace", "--take-ownership", "--reuse-values", "--reset-then-reuse-values", "--install",
+}  # fmt: skip
+
+
+def name_of(page: Path) -> str:
+    return f"{page.parent.name}/{page.stem}"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def manifests(page: Path) -> list[dict[str, Any]]:
+    """Return the Kubernetes objects of a page; other YAML has no apiVersion."""
+    found = [item for block in blocks(page, "yaml") for item in yaml.safe_load_all(block)]
+    return [item for item in found if isinstance(item, dict) and "apiVersion" in item]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the commands of a page, one list of words each; continued lines are joined."""
+    text = "".join(blocks(page, "sh")).replace("\\\n", " ")
+    return [shlex.split(line) for line in text.splitlines() if line.startswith(("helm ", "kubectl "))]
+
+
+@pytest.fixture(scope="module")
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    assert kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}).succeeded
+    yield NAMESPACE
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if manifests(page)], ids=name_of)
+def test_every_manifest_is_taken_by_the_api_server(kubectl: Kubectl, namespace: str, page: Path) -> None:
+    for manifest in manifests(page):
+        answer = kubectl.apply(manifest, "--dry-run=server", "--validate=strict")
+        assert answer.succeeded, answer.err
+        assert answer.err == ""
+
+
+def test_every_helm_command_sets_values_that_exist(helm: Helm) -> None:
+    tried = 0
+    for page in PAGES:
+        for command in commands(page):
+            if command[:2] in (["helm", "install"], ["helm", "upgrade"]):
+                words = [word for word in command[2:] if word not in _NOT_FOR_TEMPLATE]
+                words[words.index("charts/agb-operator")] = str(CHART)
+                versions = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITORING]
+                answer = helm("template", *words, *versions)
+                assert answer.succeeded, f"{page.name}: {command}\n{answer.err}"
+                tried += 1
+    assert tried >= 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+
+
+def test_values_that_the_pages_name_exist() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for page in PAGES:
+        for path in re.findall(
+            r"`((?:agb(?!\.cloud)|rbac|crds|metrics|operator|image|networkPolicy|simulator)\.[A-Za-z.]+)",
+            page.read_text(),
+        ):
+            found: Any = values
+            for part in path.split("."):
+                assert part in found, f"{page.name}: {path}"
+                found = found[part]
+
+
+def test_the_cron_jobs_may_pause_their_session_and_nothing_else(
+    control_plane: ControlPlane, kubectl: Kubectl, kubectl_program: Path, namespace: str, tmp_path: Path
+) -> None:
+    for manifest in manifests(ROOT / "docs" / "how-to" / "pause-overnight.md"):
+        assert kubectl.apply(manifest).succeeded
+    for name in ("batch-7", "other"):
+        session = {
+            "apiVersion": "agb.cloud/v1alpha1",
+            "kind": "AgbSession",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"imageId": "agb-code-space-1"},
+        }
+        assert kubectl.apply(session).succeeded
+    token = kubectl("create", "token", "overnight", f"--namespace={namespace}").out.strip()
+    kubeconfig = control_plane.kubeconfig_for_token(token, tmp_path / "overnight", namespace=namespace)
+    overnight = Kubectl(program=kubectl_program, kubeconfig=kubeconfig, home=tmp_path)
+
+    jobs = json.loads(kubectl("get", "cronjobs", f"--namespace={namespace}", "--output=json").out)["items"]
+    args = {
+        job["metadata"]["name"]: job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+        for job in jobs
+    }
+    for job, paused in (("pause-batch-7", "true"), ("resume-batch-7", "false")):
+        answer = overnight(*args[job])
+        assert answer.succeeded, answer.err
+        assert overnight("get", "agbsession", "batch-7", "--output=jsonpath={.spec.paused}").out == paused
+    refused = overnight(*[word.replace("batch-7", "other") for word in args["pause-batch-7"]])
+    assert not refused.succeeded
+    assert "forbidden" in refused.err
