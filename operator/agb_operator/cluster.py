@@ -68,10 +68,13 @@ class Cluster:
         return self._connection.server
 
     async def open_session(
-        self, on_answer: Callable[[str], None], on_forbidden: Callable[[str], None]
+        self,
+        on_answer: Callable[[str], None],
+        on_forbidden: Callable[[str], None],
+        *middlewares: aiohttp.ClientMiddlewareType,
     ) -> aiohttp.ClientSession:
         """Open an authenticated session for the watch; see `Connection.open_session`."""
-        return await self._connection.open_session(on_answer, on_forbidden)
+        return await self._connection.open_session(on_answer, on_forbidden, *middlewares)
 
     async def close(self) -> None:
         """Close all connections."""

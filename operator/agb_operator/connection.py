@@ -112,7 +112,10 @@ class Connection:
         return reply
 
     async def open_session(
-        self, on_answer: Callable[[str], None], on_forbidden: Callable[[str], None]
+        self,
+        on_answer: Callable[[str], None],
+        on_forbidden: Callable[[str], None],
+        *middlewares: aiohttp.ClientMiddlewareType,
     ) -> aiohttp.ClientSession:
         """Open a session of its own with the same TLS, proxy and (present) credentials; the caller closes it.
 
@@ -122,6 +125,7 @@ class Connection:
 
         A request that the server does not allow (403) is sent again and again: kopf would take the refusal for the end
         of everything, and rights in one namespace come and go with that namespace. `on_forbidden` is told the path.
+        The `middlewares` are the outer ones.
         """
         await self._accepted()
 
@@ -139,7 +143,7 @@ class Connection:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(accepted)
         return aiohttp.ClientSession(
-            middlewares=[patient],
+            middlewares=[*middlewares, patient],
             trace_configs=[trace],
             connector=aiohttp.TCPConnector(limit=0, ssl=self._rest.ssl_context),
             headers=await self._headers(),

@@ -4,8 +4,9 @@ kopf keeps no state of its own on users' objects: only `@kopf.on.event` is used,
 and no peering (see docs/adr/0001).
 """
 
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import kopf
@@ -13,7 +14,7 @@ import kopf
 from .creation import may_have_duplicates
 from .memory import Memories
 from .plan import is_settled
-from .resource import GROUP, PLURAL, VERSION, AgbSession
+from .resource import GROUP, PLURAL, VERSION, AgbSession, Key
 from .store import Store
 from .workqueue import WorkQueue
 
@@ -57,6 +58,19 @@ class Informer:
             self._queue.add(session.key)
             self._queue_claimants(session)
 
+    def is_news(self, line: bytes) -> bool:
+        """Tell whether an event of the watch, as it is sent, says more than the store knows."""
+        try:
+            event = json.loads(line)
+            kind, meta = event["type"], event["object"]["metadata"]
+            key, uid, version = Key(meta["namespace"], meta["name"]), meta["uid"], meta["resourceVersion"]
+        except (ValueError, KeyError, TypeError):
+            return True  # an error or a bookmark: kopf's to understand
+        if kind != "MODIFIED" or not self._store.has(key, uid=uid, version=version):
+            return True
+        self._on_activity()
+        return False
+
     def gone(self, session: AgbSession) -> None:
         """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
         if self._store.remove(session.key, session.uid) is None:
@@ -84,12 +98,46 @@ def register(
         informer.event(event["type"], dict(event["object"]))
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Compares no versions: kopf would copy each object deeply, twice, for handlers that we do not have."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        raise AssertionError("nothing is ever stored on users' objects")
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers, for the same reason."""
+
+    def fetch(self, *, key: str, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, key: str, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        raise AssertionError("nothing is ever stored on users' objects")
+
+    def purge(self, *, key: str, body: kopf.Body, patch: kopf.Patch) -> None:
+        return None
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf up as an informer for many objects.
 
     Sources: kopf's documentation of `settings.watching`, `settings.scanning`, `settings.posting`.
     """
     settings.posting.enabled = False  # no Kubernetes events of kopf's own
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.persistence.progress_storage = _NoProgress()
     settings.scanning.disabled = True  # needs no right to list CRDs and namespaces
     settings.watching.chunk_size = 500  # a list of 10,000 never stands in memory as a whole
     # Each watch request lives a minute: its renewal is the proof that the watch works even where nothing changes, and

@@ -39,9 +39,9 @@ class Store:
         compared as numbers, which the API conventions allow since Kubernetes 1.35, and taken as they come otherwise.
         """
         before = self._sessions.get(session.key)
-        if before is not None and before.uid == session.uid and _is_older(session, before):
-            return before
         if before is not None:
+            if before.uid == session.uid and _is_older(session.resource_version, before.resource_version):
+                return before
             self._unclaim(before)
             if before.uid != session.uid:
                 self._sees.pop(session.key, None)
@@ -49,6 +49,13 @@ class Store:
         if session.session_id:
             self._claims.setdefault(session.session_id, set()).add(session.key)
         return before
+
+    def has(self, key: Key, *, uid: str, version: str) -> bool:
+        """Tell whether this version of a resource, or a newer one, is known."""
+        known = self._sessions.get(key)
+        if known is None or known.uid != uid:
+            return False
+        return known.resource_version == version or _is_older(version, known.resource_version)
 
     def remove(self, key: Key, uid: str) -> AgbSession | None:
         """Forget a resource; one of the same name with another uid stays."""
@@ -112,8 +119,8 @@ class Store:
         return found
 
 
-def _is_older(session: AgbSession, known: AgbSession) -> bool:
+def _is_older(version: str, than: str) -> bool:
     try:
-        return int(session.resource_version) < int(known.resource_version)
+        return int(version) < int(than)
     except ValueError:
         return False

@@ -1,0 +1,86 @@
+"""Our own writes come back as events of the watch; they go before kopf spends anything on them."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from agb_operator.echoes import News
+from agb_operator.handlers import Informer
+from agb_operator.memory import Memories
+from agb_operator.store import Store
+from agb_operator.workqueue import WorkQueue
+from unit.builders import a_session
+
+KNOWN = a_session(version="100")
+
+
+class Chunks:
+    """A stream that comes in these pieces."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    async def iter_chunked(self, _size: int) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+async def read(*chunks: bytes) -> list[bytes]:
+    content = cast(aiohttp.StreamReader, Chunks(*chunks))
+    return [chunk async for chunk in News(content, lambda line: b"echo" not in line).iter_chunked(1024)]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "left"),
+    [
+        ([b"one\ntwo\n"], [b"one\ntwo\n"]),
+        ([b"one\necho\ntwo\n"], [b"one\ntwo\n"]),
+        ([b"echo\n", b"one\n"], [b"one\n"]),
+        ([b"on", b"e\nec", b"ho\ntwo\n"], [b"one\n", b"two\n"]),
+        ([b"one\ntw", b"o"], [b"one\n", b"two"]),
+        ([b"", b"echo\n"], []),
+    ],
+)
+async def test_all_lines_but_the_echoes_pass_in_their_order(chunks: list[bytes], left: list[bytes]) -> None:
+    assert await read(*chunks) == left
+
+
+def an_event(kind: str = "MODIFIED", **metadata: Any) -> bytes:
+    about = {"namespace": KNOWN.key.namespace, "name": KNOWN.key.name, "uid": KNOWN.uid, "resourceVersion": "100"}
+    return json.dumps({"type": kind, "object": {"metadata": {**about, **metadata}}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "news"),
+    [
+        pytest.param(an_event(), False, id="the version that our own write has brought"),
+        pytest.param(an_event(resourceVersion="99"), False, id="an older version"),
+        pytest.param(an_event(resourceVersion="101"), True, id="a newer version"),
+        pytest.param(an_event(resourceVersion="abc"), True, id="a version that is no number"),
+        pytest.param(an_event(name="other"), True, id="another resource"),
+        pytest.param(an_event(uid="another"), True, id="a successor of the same name"),
+        pytest.param(an_event("DELETED"), True, id="a deletion"),
+        pytest.param(an_event("ADDED", uid="another"), True, id="a creation"),
+        pytest.param(
+            b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "100"}}}', True, id="a bookmark"
+        ),
+        pytest.param(b'{"type": "ERROR", "object": {"code": 410}}', True, id="an error"),
+        pytest.param(b"<html>", True, id="something that is no event"),
+    ],
+)
+def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
+    store = Store()
+    store.put(KNOWN)
+    heard: list[bool] = []
+    informer = Informer(
+        store=store,
+        queue=WorkQueue(),
+        memories=Memories(clock=lambda: 0.0),
+        on_activity=lambda: heard.append(True),
+    )
+
+    assert informer.is_news(line) == news
+    assert bool(heard) != news, "an echo proves that the watch lives; the handler counts the others"
