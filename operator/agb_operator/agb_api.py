@@ -95,9 +95,9 @@ class AgbApi:
         finally:
             seconds = loop.time() - started
             self._on_call(call.label, code, seconds)
-        logger.debug("%s: %s in %.3f s", call.label, code, seconds)
         if isinstance(outcome, ApiUnavailable):
             raise outcome
+        logger.debug("%s: %s in %.3f s, request %s", call.label, code, seconds, key.redact(outcome.request_id))
         if not accepted(call, outcome):
             raise refusal(call, outcome, redact=key.redact)
         return outcome

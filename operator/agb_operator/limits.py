@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from .breaker import Breaker, Verdict
 from .bucket import PATIENCE, TokenBucket, loop_time
-from .errors import AgbError, ApiUnavailable, CredentialsRejected, Throttled
+from .errors import AgbError, ApiUnavailable, CredentialsRejected, NotLeading, Throttled
 from .sessions import Accepted, Created, Listed, SessionClient
 from .states import Observation
 
@@ -199,6 +199,8 @@ def _endpoint_verdict(outcome: BaseException | None) -> Verdict:
     match outcome:
         case ApiUnavailable(http_status=status) if status is None or status >= 500:
             return Verdict.BAD
+        case NotLeading():
+            return Verdict.SILENT
         case None | AgbError():
             return Verdict.GOOD
         case _:
@@ -209,7 +211,7 @@ def _credentials_verdict(outcome: BaseException | None) -> Verdict:
     match outcome:
         case CredentialsRejected():
             return Verdict.BAD
-        case ApiUnavailable() | Throttled():
+        case ApiUnavailable() | Throttled() | NotLeading():
             return Verdict.SILENT
         case None | AgbError():
             return Verdict.GOOD

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agb_operator.bucket import TokenBucket, loop_time
-from agb_operator.errors import AgbError, ApiUnavailable, CredentialsRejected, IllegalState, Throttled
+from agb_operator.errors import AgbError, ApiUnavailable, CredentialsRejected, IllegalState, NotLeading, Throttled
 from agb_operator.limits import Guards
 from agb_operator.sessions import Accepted, Created, Listed, SessionClient
 from agb_operator.states import Observation, SessionState
@@ -496,3 +496,17 @@ async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
     account.answer = None
     await client.observe("s")
     assert watched.breakers == [("credentials", 1), ("credentials", -1)]
+
+
+@pytest.mark.parametrize("error", [DEAD, REFUSED], ids=["endpoint", "key"])
+async def test_a_call_that_was_not_sent_for_want_of_the_lease_closes_no_breaker(error: AgbError) -> None:
+    watched = Watched()
+    account = ScriptedAccount(answer=lambda: error, latency=0.0)
+    client = watched.guard(account)
+    for _ in range(5):
+        await outcomes(client.observe("s"))
+    account.answer = lambda: NotLeading("another replica may be at work")
+    await asyncio.sleep(31)
+    with pytest.raises(NotLeading):
+        await client.observe("s")
+    assert [change for _, change in watched.breakers] == [1]
