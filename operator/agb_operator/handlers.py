@@ -57,6 +57,10 @@ class Informer:
             # decide who of several manages the session.
             self._queue.add(session.key)
             self._queue_claimants(session)
+        elif current is not None and not is_settled(current) and not self._queue.is_pending(current.key):
+            # Work that is left has its pass scheduled. Where it has none, another replica has written this status
+            # before it ended, or a person has: go on from there.
+            self._queue.add(session.key)
 
     def is_news(self, line: bytes) -> bool:
         """Tell whether an event of the watch, as it is sent, says more than the store knows."""
