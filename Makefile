@@ -1,6 +1,8 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+# The first one that fits and runs: a version manager's shim may stand for a version that is not there.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -19,7 +21,7 @@ venv: $(STAMP) ## the virtual environment with the locked packages
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "==> installing the locked packages into $(VENV) (about 20 s)"
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "agb-operator needs Python 3.11 to 3.13, $(PYTHON) is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	@test -n "$(PYTHON)" || { echo "agb-operator needs Python 3.11, 3.12 or 3.13, and none is on the PATH: set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
