@@ -70,7 +70,7 @@ def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
 
 def test_a_resource_made_again_under_the_same_name_takes_over_at_once() -> None:
     store = store_of(a_session(uid="old", version="100"))
-    new = a_session(uid="new", version="100")
+    new = a_session(uid="new", version="99")
     store.put(new)
 
     assert store.get(new.key) == new
@@ -183,6 +183,14 @@ def test_resources_that_only_observe_neither_block_nor_are_blocked() -> None:
     store.note_sight(manager.key, sees=True)
 
     assert store.rival(manager) == ("", True)
+    assert store.rival(young) == ("", True)
+
+
+def test_a_claim_that_cannot_be_used_blocks_nobody() -> None:
+    unusable, young = claiming("unusable", age=60, problem="spec.timeout is wrong"), claiming("young")
+    store = store_of(unusable, young)
+    store.note_sight(unusable.key, sees=True)
+
     assert store.rival(young) == ("", True)
 
 
