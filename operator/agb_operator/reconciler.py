@@ -231,7 +231,16 @@ class Reconciler:
         if isinstance(error, CredentialsRejected) and self._credentials.refused(session):
             return Plan(requeue=0.0)  # the Secret may hold a new key already
         logger.warning(
-            "%s: %s failed: %s", session.key, "a look" if attempted == Action.NONE else attempted, error.message
+            "%s: %s failed: %s",
+            session.key,
+            "a look" if attempted == Action.NONE else attempted,
+            error.message,
+            extra={
+                "namespace": session.key.namespace,
+                "resource": session.key.name,
+                "session_id": session.session_id,
+                "request_id": error.request_id,
+            },
         )
         facts = self._memories.facts(session)
         return failed(session, error, facts=facts, retry=self._retry(memory), attempted=attempted, seen=seen)

@@ -157,7 +157,7 @@ class Reporter:
             ready.message,
             extra={
                 "namespace": session.key.namespace,
-                "name_": session.key.name,
+                "resource": session.key.name,
                 "session_id": after.session_id,
                 "request_id": after.operation.request_id if after.operation else "",
             },
