@@ -140,3 +140,5 @@ def note_written(session: AgbSession, written: AgbSession, memory: Memory) -> No
         memory.intent_is_ours, memory.create_sent_at = True, None
     if written.session_id:
         memory.created = None
+    elif session.session_id:
+        memory.note_loss()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from .reports import Facts
+from .reports import Action, Facts
 from .resource import AgbSession, Key
 from .sessions import Created
 from .states import SessionState
@@ -22,6 +22,8 @@ class Memory:
     uid: str
     called_at: float = float("-inf")
     """When our last call for the session ended; what was seen before it no longer counts."""
+    called: Action | None = None
+    """That call, if AGB took it or may have taken it."""
     failures: int = 0
     failing_since: float = 0.0
     missing_looks: int = 0
@@ -40,6 +42,12 @@ class Memory:
         if not self.failures:
             self.failing_since = now
         self.failures += 1
+
+    def note_loss(self) -> None:
+        """Forget what was known of a session that another one is to replace: its create was answered long since."""
+        self.missing_looks = 0
+        self.create_sent_at = None
+        self.duplicates_checked = False
 
     def note_state(self, state: SessionState, now: float) -> None:
         """Count looks in a row that found nothing."""
@@ -87,6 +95,7 @@ class Memories:
         """Give what the decision may know."""
         now, memory = self._clock(), self.of(session)
         return Facts(
+            called=memory.called,
             since_call=None if memory.called_at == float("-inf") else now - memory.called_at,
             missing_looks=memory.missing_looks,
             missing_for=now - memory.missing_since if memory.missing_looks else 0.0,

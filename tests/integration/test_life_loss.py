@@ -170,6 +170,22 @@ async def test_a_lost_session_is_replaced_if_the_spec_says_so() -> None:
         assert len(world.live()) == 1
 
 
+async def test_a_session_lost_right_after_its_creation_is_replaced_at_once() -> None:
+    """The createSession was answered, so there is nothing to wait for; and the new session gets looks of its own."""
+    async with World() as world:
+        world.apply(imageId=IMAGE, onSessionLost="Recreate")
+        await world.ready("Running")
+        world.control.act(world.status()["sessionId"], "vanish")
+        world.cluster.annotate(NAMESPACE, "s", reconcile_requested_at="now")
+        await world.until(lambda: world.status()["phase"] == "Creating", within=10.0, every=0.001)
+        not_yet = HttpError(status=400, code="InvalidMcpSession.NotFound")
+        world.control.add_fault(not_yet, endpoint="getSession", count=1)
+        await world.ready("Running", within=10.0)
+        await asyncio.sleep(5 * RESYNC)
+        assert world.calls("createSession") == 2
+        assert [session["sessionId"] for session in world.live()] == [world.status()["sessionId"]]
+
+
 async def test_a_lost_session_is_not_replaced_while_it_is_to_be_paused() -> None:
     async with World() as world:
         world.apply(imageId=IMAGE, onSessionLost="Recreate", paused=True)
