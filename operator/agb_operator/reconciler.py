@@ -206,6 +206,7 @@ class Reconciler:
     async def _call(
         self, action: Action, session: AgbSession, memory: Memory, account: SessionClient, session_id: str
     ) -> str:
+        memory.called = action
         try:
             match action:
                 case Action.PAUSE:
@@ -217,6 +218,10 @@ class Reconciler:
                 case _:
                     labels = session.session_labels(self._cluster_name)
                     accepted = await account.set_labels(session_id, labels)
+        except AgbError as error:
+            if not error.outcome_unknown:
+                memory.called = None
+            raise
         finally:
             memory.called_at = self._clock()
         return accepted.request_id

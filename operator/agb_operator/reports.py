@@ -64,7 +64,8 @@ class Facts:
     Times are ages in seconds; None means that there is nothing to remember.
 
     Attributes:
-        since_call: since our last call for the session.
+        called: our last call for the session, if AGB took it or may have taken it.
+        since_call: since our last call for the session ended.
         missing_looks: how many looks in a row found no such session.
         missing_for: since the first of them.
         failing_for: since the first of the failures in a row.
@@ -73,6 +74,7 @@ class Facts:
         other_claimant: the resource that manages the adopted session instead, "" when none does.
     """
 
+    called: Action | None = None
     since_call: float | None = None
     missing_looks: int = 0
     missing_for: float = 0.0
