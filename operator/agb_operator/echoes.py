@@ -6,7 +6,7 @@ answer; whether one of them is news is the informer's to say.
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 
@@ -24,7 +24,7 @@ def without_echoes(is_news: Callable[[bytes], bool]) -> aiohttp.ClientMiddleware
 
 
 class News:
-    """The lines of a stream that are news; it offers the one way of reading that kopf uses.
+    """The lines of a stream that are news, in the one way of reading that kopf uses; all else is the stream's own.
 
     Args:
         content: the stream; each line of it is one event.
@@ -34,6 +34,10 @@ class News:
     def __init__(self, content: aiohttp.StreamReader, is_news: Callable[[bytes], bool]) -> None:
         self._content = content
         self._is_news = is_news
+
+    def __getattr__(self, name: str) -> Any:
+        # aiohttp asks for the stream's exception, and sets one, when an answer is closed in its middle.
+        return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
         """Give whole lines as they come in, at least one at a time; `size` bounds what is read at once."""

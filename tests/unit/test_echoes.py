@@ -1,13 +1,15 @@
 """Our own writes come back as events of the watch; they go before kopf spends anything on them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from agb_operator.echoes import News
+from agb_operator.echoes import News, without_echoes
 from agb_operator.handlers import Informer
 from agb_operator.memory import Memories
 from agb_operator.store import Store
@@ -46,6 +48,30 @@ async def read(*chunks: bytes) -> list[bytes]:
 )
 async def test_all_lines_but_the_echoes_pass_in_their_order(chunks: list[bytes], left: list[bytes]) -> None:
     assert await read(*chunks) == left
+
+
+async def test_a_watch_may_be_given_up_in_its_middle() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"one\n")
+        await asyncio.Event().wait()
+        return answer
+
+    application = web.Application()
+    application.router.add_get("/watched", endless)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}/watched?watch=true"
+    try:
+        async with aiohttp.ClientSession(middlewares=[without_echoes(lambda _: True)]) as session:
+            async with session.get(address) as answer:
+                first = await anext(aiter(answer.content.iter_chunked(1024)))
+            assert (first, answer.closed) == (b"one\n", True)
+    finally:
+        await runner.cleanup()
 
 
 def an_event(kind: str = "MODIFIED", **metadata: Any) -> bytes:
