@@ -193,8 +193,8 @@ class Reconciler:
             step = self._failed(session, memory, error, attempted=step.action, seen=decision.seen)
             report = step.report
         else:
-            if decision.seen is not None:
-                memory.failures = 0
+            if decision.seen is not None and (report is not None or step.action != Action.NONE):
+                memory.failures = 0  # a step that only waits proves nothing
         if report is not None:
             written = await self._reporter.write(session, report, step.announcements)
             if written is not None:
