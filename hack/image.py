@@ -71,7 +71,7 @@ def find_builder(environment: Mapping[str, str]) -> Builder:
     Raises:
         ImageError: none works here, and none can be installed.
     """
-    if _works("docker", "info") and _works("docker", "buildx", "version"):
+    if _works("docker", "info"):
         return Builder(engine=Engine.DOCKER)
     if _works("podman", "info"):
         return Builder(engine=Engine.PODMAN)
@@ -96,6 +96,7 @@ def debian_builder(environment: Mapping[str, str]) -> Builder:
     missing = [package for package in DEBIAN_PACKAGES if not shutil.which(package)]
     if missing:
         print(f"==> no container engine here: installing the Debian packages {', '.join(missing)}", flush=True)
+        _run(["apt-get", "update", "--quiet"])
         _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing])
     storage = cache_folder(environment) / "containers"
     certificates = (f"--volume={HOST_CERTIFICATES}:{HOST_CERTIFICATES}:ro",) if HOST_CERTIFICATES.exists() else ()
@@ -149,7 +150,7 @@ def _make_debian_base(builder: Builder, storage: Path) -> None:
     container = output(builder.command("from", "scratch"))
     _run(builder.command("add", "--quiet", container, str(tar), "/"))
     _run(builder.command("commit", "--quiet", "--rm", container, DEBIAN_BASE))
-    tar.unlink()
+    tar.unlink(missing_ok=True)
 
 
 def _dockerfile_base() -> str:

@@ -9,6 +9,10 @@ image: programs ## build the container image with docker, podman or buildah; IMA
 chart-test: programs ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart tests/gitops tests/monitoring
 
+.PHONY: dashboard-picture
+dashboard-picture: programs ## draw the dashboard from the data of a run of four minutes
+	@PYTHONPATH=hack $(BIN)/python -m dashboard_picture
+
 .PHONY: release-check
 release-check: verify ## see that version, changelog, chart, image and manifests agree; package chart and bill of materials
 	@PYTHONPATH=hack $(BIN)/python hack/release_check.py
