@@ -23,7 +23,7 @@ import yaml
 import prometheus
 from agb_simulator.control import SimulatorControl
 from agb_simulator.effects import HttpError
-from control_plane import ControlPlaneError
+from control_plane import ControlPlaneError, StartFailed
 from control_plane.processes import Component, free_port
 from demo.stage import KEY, ROOT, Stage
 
@@ -116,11 +116,10 @@ def picture(url: str, *, start: float, end: float) -> str:
     return dashboard(panels, data, title=f"agb-operator: {SESSIONS + 1} AgbSessions, {(end - start) / 60:.0f} minutes")
 
 
-def scraper(stage: Stage, folder: Path) -> tuple[Component, str]:
-    """Return a Prometheus that scrapes the stage's operator, and its address."""
-    (port,) = re.findall(r"/metrics are on port (\d+)", stage.log.read_text())
-    target = {"job_name": "agb-operator", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
-    config = {"global": {"scrape_interval": f"{STEP}s"}, "scrape_configs": [target]}
+def scraper(target: str, folder: Path) -> tuple[Component, str]:
+    """Return a Prometheus that scrapes the operator at `target`, and its address."""
+    job = {"job_name": "agb-operator", "honor_labels": True, "static_configs": [{"targets": [target]}]}
+    config = {"global": {"scrape_interval": f"{STEP}s"}, "scrape_configs": [job]}
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     flags = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
@@ -149,12 +148,16 @@ def main() -> int:
             cluster("create", "namespace", NAMESPACE)
             cluster("create", "secret", "generic", "agb-credentials", f"--from-literal=apiKey={KEY}")
             stage.start_operator()
-            server, url = scraper(stage, Path(folder))
+            (port,) = re.findall(r"/metrics are on port (\d+)", stage.log.read_text())
+            operator = f"http://127.0.0.1:{port}/healthz"
+            server, url = scraper(f"127.0.0.1:{port}", Path(folder))
             server.start()
             try:
                 server.wait_ready(lambda: _answers(f"{url}/-/ready"), timeout=READY_SECONDS)
                 start = time.time()
                 play(stage, seconds=options.seconds)
+                if not _answers(operator):
+                    raise StartFailed(f"the operator has ended before its time\n{stage.end_of_log()}")
                 PICTURE.parent.mkdir(exist_ok=True)
                 PICTURE.write_text(picture(url, start=start, end=time.time()))
             finally:

@@ -17,7 +17,7 @@ from kubectl import Kubectl
 
 ROOT = CHART.parent.parent
 FOLDERS = ("how-to", "runbooks", "gitops")
-PAGES = sorted(page for folder in FOLDERS for page in (ROOT / "docs" / folder).glob("*.md"))
+PAGES = [CHART / "README.md", *sorted(page for folder in FOLDERS for page in (ROOT / "docs" / folder).glob("*.md"))]
 NAMESPACE = "ml"
 _NOT_FOR_TEMPLATE = {
     "--create-namespace", "--take-ownership", "--reuse-values", "--reset-then-reuse-values", "--install",
@@ -71,6 +71,34 @@ def test_every_helm_command_sets_values_that_exist(helm: Helm) -> None:
                 assert answer.succeeded, f"{page.name}: {command}\n{answer.err}"
                 tried += 1
     assert tried >= 5
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"watchNamespaces": ["1e3", "y"]},
+        {"simulator": {"enabled": True}},
+        {"agb": {"apiKey": {"existingSecret": "operator-key", "namespaces": ["*"]}}},
+    ],
+    ids=["as it is", "namespaced", "simulator", "own key"],
+)
+def test_the_notes_lead_to_a_session_that_the_api_server_takes(
+    helm: Helm, kubectl: Kubectl, namespace: str, values: dict[str, Any]
+) -> None:
+    install = ("install", "x", str(CHART), "--dry-run=client", "--namespace=operators")
+    answer = helm(*install, values={**values, "crds": {"enabled": False}})
+    assert answer.succeeded, answer.err
+    notes = answer.out[answer.out.index("NOTES:") :]
+    (text,) = re.findall(r"<<EOF\n(.*?)\n *EOF", notes, re.DOTALL)
+    session = yaml.safe_load(text)
+    (place,) = {session["metadata"]["namespace"], *re.findall(r"kubectl -n (\S+) (?:patch|wait|get)", notes)}
+    assert place == values.get("watchNamespaces", ["default"])[0]
+    needs_key = not values.get("simulator") and not values.get("agb")
+    assert ("credentials" in session["spec"]) is needs_key is ("create secret" in notes)
+    session["metadata"]["namespace"] = namespace
+    taken = kubectl.apply(session, "--dry-run=server", "--validate=strict")
+    assert taken.succeeded, taken.err
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
