@@ -1,6 +1,7 @@
 """A token bucket that people can queue at, and that the API can close for a while.
 
-It keeps the order of arrival, so nobody starves, and holds no task of its own: one timer wakes the next in line.
+It keeps the order of arrival in each of its two queues, so nobody starves, and holds no task of its own: one timer
+wakes the next in line.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from .errors import Throttled
 
 PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
+PREFERRED_EVERY: Final = 5
+"""One of so many turns is the preferred callers' while others wait, too."""
 _TICK: Final = 0.001
 
 
@@ -23,6 +26,9 @@ def loop_time() -> float:
 
 class TokenBucket:
     """Lets `qps` callers a second through, `burst` at once after a rest, in the order they came.
+
+    There are two queues, each in its order. While both have callers, every fifth turn is the preferred ones': what
+    serves many does not wait behind all of them, and holds up nobody for long.
 
     Args:
         qps: calls per second, above zero.
@@ -38,6 +44,8 @@ class TokenBucket:
         self._counted_at = clock()
         self._blocked_until = clock()
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._preferred: deque[asyncio.Future[None]] = deque()
+        self._turns = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -45,8 +53,11 @@ class TokenBucket:
         """Seconds for which nobody gets through, 0 when somebody may."""
         return max(0.0, self._blocked_until - self._clock())
 
-    async def take(self) -> None:
+    async def take(self, *, preferred: bool = False) -> None:
         """Wait for the turn.
+
+        Args:
+            preferred: wait in the shorter queue.
 
         Raises:
             Throttled: the bucket is blocked for longer than is worth waiting; says how long.
@@ -54,11 +65,12 @@ class TokenBucket:
         if self.blocked_for > PATIENCE:
             raise self._sent_away()
         self._refill()
-        if self._tokens >= 1 and not self._waiting and not self.blocked_for:
+        if self._tokens >= 1 and not self._waiting and not self._preferred and not self.blocked_for:
             self._tokens -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        queue = self._preferred if preferred else self._waiting
+        queue.append(turn)
         self._set_timer()
         try:
             await turn
@@ -68,7 +80,7 @@ class TokenBucket:
                 self._set_timer()
             else:
                 with suppress(ValueError):
-                    self._waiting.remove(turn)
+                    queue.remove(turn)
             raise
 
     def block(self, seconds: float) -> None:
@@ -82,9 +94,10 @@ class TokenBucket:
         self._tokens = min(self._tokens, 1.0)
         self._counted_at = until
         if seconds > PATIENCE:
-            for turn in self._waiting:
+            for turn in (*self._preferred, *self._waiting):
                 if not turn.done():
                     turn.set_exception(self._sent_away())
+            self._preferred.clear()
             self._waiting.clear()
         self._set_timer()
 
@@ -101,7 +114,7 @@ class TokenBucket:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting:
+        if self._waiting or self._preferred:
             at = max(self._counted_at + (1 - self._tokens) / self._qps, self._blocked_until)
             # Not sooner than the loop's clock can tell apart, or a rounding error would set the timer for ever.
             self._timer = asyncio.get_running_loop().call_at(max(at, self._clock() + _TICK), self._serve)
@@ -110,9 +123,15 @@ class TokenBucket:
         self._timer = None
         if not self.blocked_for:
             self._refill()
-            while self._waiting and self._tokens >= 1:
-                turn = self._waiting.popleft()
+            while (self._waiting or self._preferred) and self._tokens >= 1:
+                turn = self._next()
                 if not turn.done():
                     self._tokens -= 1
                     turn.set_result(None)
         self._set_timer()
+
+    def _next(self) -> asyncio.Future[None]:
+        self._turns += 1
+        if self._preferred and (self._turns % PREFERRED_EVERY == 0 or not self._waiting):
+            return self._preferred.popleft()
+        return self._waiting.popleft()

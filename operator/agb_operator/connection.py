@@ -44,6 +44,9 @@ _UNBOUNDED = aiohttp.ClientTimeout(total=None)
 """For the library: ours bounds the whole request, the reading of a token included."""
 _FORBIDDEN_PAUSE = 10.0
 """Seconds between two requests of the watch that the server does not allow."""
+_CONCURRENT = 32
+"""Requests under way at once. More make an API server no faster: they wait there instead of here, time out, and each
+needs a connection with a TLS handshake of its own."""
 _RENEWAL_PAUSE = 10.0
 """Seconds between two readings of refused credentials: an exec plugin is slow, and its issuer has limits too."""
 
@@ -69,7 +72,7 @@ class Connection:
 
     def __init__(self, configuration: Configuration, *, reload: Load, timeout: float) -> None:
         configuration.retries = False  # who retries, and when, is the callers' affair
-        configuration.connection_pool_maxsize = 0  # as many as there are requests under way: workers are bounded
+        configuration.connection_pool_maxsize = 0  # as many as there are requests under way; `_CONCURRENT` bounds them
         # Python 3.13 refuses certificate authorities without an authority key identifier; many clusters have such
         # a one, and Go's clients, kubectl among them, accept it. Everything else about a certificate is checked.
         configuration.disable_strict_ssl_verification = True
@@ -80,6 +83,7 @@ class Connection:
         self._reload = reload
         self._timeout = timeout
         self._rest = RESTClientObject(configuration)
+        self._turns = asyncio.Semaphore(_CONCURRENT)
         self._renewing = asyncio.Lock()
         self._renewed_at = -_RENEWAL_PAUSE
 
@@ -97,7 +101,8 @@ class Connection:
             ClusterError: the request failed, or there was no answer within the timeout.
         """
         try:
-            async with asyncio.timeout(self._timeout):
+            # The wait for a turn is ours, not the server's, so it does not count.
+            async with self._turns, asyncio.timeout(self._timeout):
                 answer = await self._send(method, path, body=body, content=content, accept=accept)
         except TimeoutError as exc:
             raise ClusterUnavailable(f"the API server at {self.server} gave no answer in {self._timeout:g} s") from exc

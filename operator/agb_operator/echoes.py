@@ -1,14 +1,25 @@
-"""Takes out of the watch what is known already: above all our own status writes, which come back as events.
+"""Takes out of the watch what kopf is not to see.
 
-Two of three events of a flip are such echoes. kopf spends more on an event than the operator on a whole pass, since it
-makes a task, a view and three loggers for each; so echoes go before kopf sees them. Owns the lines of the watch's
-answer; whether one of them is news is the informer's to say.
+Above all our own status writes, which come back as events: two of the three events of a flip are such echoes. kopf
+makes a task, a view and three loggers for each event, which costs more than a pass. And errors: kopf takes any but 410
+for the end of everything, while an overloaded API server sends 429, 500 and 504; here they only end the watch, which
+kopf then renews where it ended. Owns the lines of the watch's answer; whether one is news is the informer's to say.
 """
 
+import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import aiohttp
+
+logger = logging.getLogger(__name__)
+
+_ERROR: Final = b'{"type":"ERROR"'
+_GONE: Final = 410
+_PAUSE: Final = 1.0
+"""Seconds before a watch that the API server has ended with an error is renewed."""
 
 
 def without_echoes(is_news: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
@@ -44,8 +55,20 @@ class News:
         rest = b""
         async for chunk in self._content.iter_chunked(size):
             *lines, rest = (rest + chunk).split(b"\n")
-            news = [line + b"\n" for line in lines if self._is_news(line)]
+            news = [line + b"\n" for line in lines if self._is_news(line) and not _problem(line)]
             if news:
                 yield b"".join(news)
+            if lines and (problem := _problem(lines[-1])):
+                logger.warning("the API server ended the watch: %s", problem)
+                await asyncio.sleep(_PAUSE)
+                return
         if rest:
             yield rest
+
+
+def _problem(line: bytes) -> str:
+    """Say what the API server complains of, if this is an error that the same watch may outlive."""
+    if not line.startswith(_ERROR):
+        return ""
+    status: dict[str, Any] = json.loads(line)["object"]
+    return "" if status.get("code") == _GONE else f"HTTP {status.get('code')}: {status.get('message')}"

@@ -2,8 +2,8 @@
 
 Every account is wrapped in a guard. Its calls pass, in this order: the breaker of the key (a refused key
 is not sent again and again), the breaker of the endpoint (shared by all keys), and the key's token bucket, first
-come first served. A throttled call waits here if that is short; nothing else is tried again: the caller decides,
-and is told how long to stay away.
+come first served; only pages of lists, which serve many, wait in a queue of their own. A throttled call waits here if
+that is short; nothing else is tried again: the caller decides, and is told how long to stay away.
 """
 
 import asyncio
@@ -124,7 +124,10 @@ class _GuardedAccount:
         return await self._guarded(lambda: self._client.observe(session_id))
 
     async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
-        return await self._guarded(lambda: self._client.list_page(labels=labels, token=token, size=size))
+        # A page answers for a hundred sessions: it does not wait behind the calls for each of them.
+        return await self._guarded(
+            lambda: self._client.list_page(labels=labels, token=token, size=size), preferred=True
+        )
 
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
         return await self._guarded(lambda: self._client.create(image_id=image_id, labels=labels))
@@ -144,32 +147,32 @@ class _GuardedAccount:
     async def get_labels(self, session_id: str) -> Mapping[str, str]:
         return await self._guarded(lambda: self._client.get_labels(session_id))
 
-    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _guarded(self, call: Callable[[], Awaitable[T]], *, preferred: bool = False) -> T:
         if self._first_is_back is None:
             # A key's first call goes alone: were it refused, a whole fleet's first calls would be refused with it.
             self._first_is_back = asyncio.Event()
             try:
-                return await self._paced(call)
+                return await self._paced(call, preferred)
             finally:
                 self._first_is_back.set()
         if not self._first_is_back.is_set():
             await self._first_is_back.wait()
-        return await self._paced(call)
+        return await self._paced(call, preferred)
 
-    async def _paced(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _paced(self, call: Callable[[], Awaitable[T]], preferred: bool) -> T:
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._attempt(call)
+                return await self._attempt(call, preferred)
             except Throttled as error:
                 # A throttled call was not carried out, so it may be sent again; it goes to the end of the queue.
                 if error.retry_after is None or error.retry_after > PATIENCE:
                     raise
-        return await self._attempt(call)
+        return await self._attempt(call, preferred)
 
-    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, call: Callable[[], Awaitable[T]], preferred: bool) -> T:
         self._credentials.check()
         self._endpoint.check()
-        await self._bucket.take()
+        await self._bucket.take(preferred=preferred)
         # What was learned while waiting counts: the breakers are asked again. The endpoint's is the inner one, so
         # that it never takes a refusal of the key's breaker for an answer of the endpoint.
         with self._credentials.attempt(), self._endpoint.attempt():

@@ -74,6 +74,15 @@ async def test_a_watch_may_be_given_up_in_its_middle() -> None:
         await runner.cleanup()
 
 
+async def test_an_error_other_than_gone_ends_the_watch_and_not_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    busy = b'{"type":"ERROR","object":{"kind":"Status","code":504,"message":"the server is busy"}}\n'
+    gone = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}\n'
+
+    assert await read(b"one\n", b"two\n" + busy, b"never read\n") == [b"one\n", b"two\n"]
+    assert "HTTP 504: the server is busy" in caplog.text
+    assert await read(b"one\n", gone) == [b"one\n", gone], "kopf lists anew after this one"
+
+
 def an_event(kind: str = "MODIFIED", **metadata: Any) -> bytes:
     about = {"namespace": KNOWN.key.namespace, "name": KNOWN.key.name, "uid": KNOWN.uid, "resourceVersion": "100"}
     return json.dumps({"type": kind, "object": {"metadata": {**about, **metadata}}}).encode()
