@@ -62,6 +62,17 @@ class Demo:
         """Wait for its end; returns exit code and text."""
         return self.popen.wait(WITHIN), self.text()
 
+    def until_up(self) -> str:
+        """Wait until it says that everything runs; returns the line that names the cluster."""
+        eventually(lambda: "Ctrl-C ends it all." in self.text(), within=WITHIN)
+        (line,) = re.findall(r"^ +(export KUBECONFIG=\S+)$", self.text(), re.MULTILINE)
+        return str(line)
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
+        """End it as a person does; returns its exit code."""
+        self.popen.send_signal(number)
+        return self.popen.wait(WITHIN)
+
     def left_behind(self) -> list[str]:
         """Give the command lines of the processes that it has started and that still run."""
         found = []
@@ -131,8 +142,7 @@ def test_what_demo_up_prints_can_be_pasted_until_it_is_ended(
     number: signal.Signals, kubectl_program: Path, tmp_path: Path
 ) -> None:
     with running("--stay", log=tmp_path / "demo.txt") as demo:
-        eventually(lambda: "Ctrl-C ends it all." in demo.text(), within=WITHIN)
-        kubeconfig = Path(re.findall(r"export KUBECONFIG=(\S+)", demo.text())[0])
+        kubeconfig = Path(demo.until_up().partition("=")[2])
         tools = tmp_path / "bin"
         tools.mkdir()
         (tools / "kubectl").symlink_to(kubectl_program)
@@ -146,8 +156,8 @@ def test_what_demo_up_prints_can_be_pasted_until_it_is_ended(
         assert pasted.returncode == 0, pasted.stderr
         assert demo.left_behind() != []
 
-        demo.popen.send_signal(number)
-        code, shown = demo.end()
+        code = demo.interrupt(number)
+        shown = demo.text()
 
     assert code == 0, shown
     assert shown.endswith("Everything is stopped.\n")

@@ -1,0 +1,142 @@
+"""What README and tutorial tell people to type works, in the order of the page."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from control_plane import ControlPlane
+from e2e.stack import Operator, Simulator, environment
+from e2e.test_demo import running
+from kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+EXPORT = re.compile(r"^export KUBECONFIG=\S+$", re.MULTILINE)
+RECIPES = {"demo": "-m demo", "test": "pytest tests", "demo-up": "-m demo --stay"}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Give the code blocks of a page in one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def shell(kubectl_program: Path, helm_program: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a user's terminal, with kubectl and helm on the PATH."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "kubectl").symlink_to(kubectl_program)
+    (tools / "helm").symlink_to(helm_program)
+    env = environment(HOME=str(tmp_path))
+    return {**env, "PATH": f"{tools}:{env['PATH']}"}
+
+
+def typed(script: str, env: Mapping[str, str]) -> str:
+    """Run what a user types in one terminal, see that it works, and return what it shows."""
+    done = subprocess.run(["sh", "-ec", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[ControlPlane]:
+    """A user's cluster, before anything was installed."""
+    with ControlPlane() as blank:
+        yield blank
+
+
+def test_every_line_of_the_readme_is_tried() -> None:
+    groups = [block.splitlines() for block in blocks(README, "sh")]
+
+    assert [[shlex.split(line)[0] for line in group] for group in groups] == [
+        ["kubectl"],
+        ["make", "make"],
+        ["helm", *["kubectl"] * 4],
+    ]
+    assert groups[0][0] == groups[2][3], "the first line is tried as a part of the quick start"
+
+
+@pytest.mark.parametrize("target", RECIPES)
+def test_the_targets_of_the_readme_do_what_is_tried(target: str) -> None:
+    """`python -m demo` is run by test_demo, and `make test` runs this."""
+    planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert f"make {target}" in README
+    assert RECIPES[target] in planned
+
+
+def test_the_quick_start_pauses_a_session(own_cluster: ControlPlane, shell: dict[str, str], tmp_path: Path) -> None:
+    env = {**shell, "KUBECONFIG": str(own_cluster.kubeconfig)}
+    install, *steps = blocks(README, "sh")[2].splitlines()
+    with Simulator("--transition=1s", log=tmp_path / "simulator.log") as simulator:
+        simulator.control.add_key("YOUR-AGB-KEY")
+
+        typed(install, env)
+        # A cluster without nodes runs no Pods, so this stands for the one of the release.
+        with Operator(
+            kubeconfig=own_cluster.kubeconfig, endpoint=simulator.endpoint, log=tmp_path / "operator.log"
+        ) as operator:
+            operator.ready()
+            typed("\n".join(steps), env)
+            typed("kubectl wait agbsession/batch-7 --for=condition=Ready", env)
+
+            shown = typed("kubectl get agbs -o wide", env)
+            (session,) = simulator.control.sessions()
+
+    assert session["status"] == "PAUSED"
+    (header, row) = shown.splitlines()
+    _, example_header, example_row = blocks(README, "console")[0].splitlines()
+    assert header.split() == example_header.split(), "the README shows other columns"
+    assert row.split()[:4] == example_row.split()[:4]
+    assert row.endswith(example_row[example_row.index("The session") :])
+
+
+def test_the_resource_of_the_readme_is_valid(kubectl: Kubectl) -> None:
+    (manifest,) = blocks(README, "yaml")
+
+    accepted = kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
+
+    assert accepted.succeeded, accepted.err
+    assert accepted.err == ""
+
+
+def test_the_tutorial_can_be_walked_from_start_to_end(shell: dict[str, str], tmp_path: Path) -> None:
+    first, *rest = blocks(TUTORIAL, "sh")
+    assert first == "make demo-up\n"
+    with running("--stay", log=tmp_path / "demo.txt") as demo:
+        printed = demo.until_up()
+        walk = EXPORT.sub(printed, "\n".join(rest))
+        assert printed in walk
+
+        shown = typed(walk, shell)
+
+        code = demo.interrupt()
+
+    assert code == 0
+    assert "Secret their-key does not exist in namespace agb-demo." in shown
+    assert "refused" in shown.splitlines()
+    assert shown.count("deleted from agb-demo namespace") == 3
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/tutorial.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
+    inner = [target for target in targets if "://" not in target]
+
+    assert inner
+    assert [target for target in inner if not (path.parent / target).exists()] == []
+
+
+def test_the_targets_of_the_contributors_page_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {word for line in re.findall(r"(?:^|`)make ((?:[a-z-]+ ?)+)", page, re.MULTILINE) for word in line.split()}
+    known = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert {"lint", "typecheck", "verify", "test", "generate", "lock", "help"} <= named
+    assert [word for word in named if not re.search(rf"^ +{word} ", known, re.MULTILINE)] == []
