@@ -58,6 +58,9 @@ def problems(root: Path = ROOT) -> Iterator[str]:
     manifests = (root / "deploy" / "base" / "operator.yaml").read_text()
     if f"image: {image_name()}\n" not in manifests:
         yield f"deploy/base/operator.yaml: does not run {image_name()}; run `make generate`"
+    named = set(re.findall(r"agb-operator:(\d[\w.]*)", (root / "docs" / "how-to" / "install.md").read_text()))
+    if named != {current}:
+        yield f"docs/how-to/install.md: names the image versions {sorted(named)}, the operator is {current}"
 
 
 def locked(text: str) -> list[Package]:

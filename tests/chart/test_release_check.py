@@ -9,7 +9,7 @@ import release_check
 from image import version
 from release_check import LOCK, ROOT, bill_of_materials, locked, problems
 
-PARTS = ("charts/agb-operator/Chart.yaml", "Dockerfile", "deploy/base/operator.yaml")
+PARTS = ("charts/agb-operator/Chart.yaml", "Dockerfile", "deploy/base/operator.yaml", "docs/how-to/install.md")
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_a_consistent_tree_has_no_problems(tree: Path) -> None:
         ("charts/agb-operator/Chart.yaml", f"appVersion: {version()}", "appVersion: 9.9.9", "appVersion is 9.9.9"),
         ("CHANGELOG.md", f"## {version()}", "## Unreleased", f"no heading `## {version()}`"),
         ("Dockerfile", "org.opencontainers.image.licenses", "licenses", "no label org.opencontainers.image.licenses"),
+        ("docs/how-to/install.md", f":{version()} registry", ":9.9.9 registry", "'9.9.9'"),
         ("deploy/base/operator.yaml", f":{version()}\n", ":9.9.9\n", "run `make generate`"),
     ],
 )
