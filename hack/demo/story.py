@@ -63,7 +63,7 @@ class Story:
             tell.show(Path(ROOT / MANIFEST).read_text())
             tell.run(f"kubectl apply -f {MANIFEST}")
             tell.timed("kubectl wait --for=condition=Ready agbsession/batch-7 --timeout=60s")
-            tell.say("The verb: pause it. It keeps its state, and costs next to nothing while it sleeps.")
+            tell.say("The verb: pause it. It keeps its state, and costs less while it sleeps.")
             tell.run("""kubectl patch agbsession batch-7 --type=merge -p '{"spec":{"paused":true}}'""")
             tell.timed("kubectl wait --for=condition=Paused agbsession/batch-7 --timeout=60s")
             tell.run("kubectl get agbsessions")
