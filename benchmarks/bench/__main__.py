@@ -2,7 +2,7 @@
 
 Options come from the environment:
 
-    BENCH_N           sizes of the fleet                               100,1000,10000
+    BENCH_N           sizes of the fleet                               100,1000,2000,10000
     BENCH_CONTENDERS  agb-operator,controller-runtime,kopf-usual,sdk-loop
     BENCH_SCENARIOS   letters of the scenarios                         abcde
     BENCH_SETTLED     seconds of scenario (d)                          300
@@ -24,6 +24,8 @@ from typing import Any, Self
 
 from .contenders import CONTENDERS
 from .machine import describe
+from .plots import plots
+from .report import markdown
 from .scenarios import Limits, Trial
 from .stage import Stage
 
@@ -49,7 +51,7 @@ class Options:
         if unknown:
             raise ValueError(f"BENCH_CONTENDERS: {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
         return cls(
-            sizes=tuple(int(size) for size in environment.get("BENCH_N", "100,1000,10000").split(",")),
+            sizes=tuple(int(size) for size in environment.get("BENCH_N", "100,1000,2000,10000").split(",")),
             contenders=names,
             scenarios=environment.get("BENCH_SCENARIOS", "abcde"),
             limits=Limits(
@@ -84,6 +86,9 @@ async def measure(options: Options) -> dict[str, Any]:
 def _save(folder: Path, results: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "README.md").write_text(markdown(results))
+    for name, svg in plots(results).items():
+        (folder / name).write_text(svg)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Follows a fleet of AgbSessions: which ones are settled as they are asked to be, and when each became so."""
 
 import asyncio
+import contextlib
 import time
 from types import TracebackType
 from typing import Self
@@ -28,21 +29,16 @@ class Fleet:
         self._watching.cancel()
         await asyncio.wait({self._watching})
 
-    async def all_settled(self, count: int, *, deadline: float, alive: "asyncio.Future[None]") -> bool:
-        """Wait until `count` are settled; False when that takes more than `deadline` seconds or `alive` ends."""
-        waiting = asyncio.create_task(self._until(count))
-        done, _ = await asyncio.wait(
-            {waiting, self._watching, alive}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED
-        )
-        waiting.cancel()
-        if self._watching in done:
+    async def all_settled(self, count: int, *, within: float) -> bool:
+        """Wait until `count` are settled, `within` seconds at most; tells whether they are."""
+        if self._watching.done():
             self._watching.result()  # raises why
-        return waiting in done
-
-    async def _until(self, count: int) -> None:
-        while len(self.settled_at) < count:
-            self._changed.clear()
-            await self._changed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while len(self.settled_at) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return len(self.settled_at) >= count
 
     async def _list(self) -> str:
         phases, version = await self._user.phases()

@@ -1,6 +1,6 @@
 """The user of the benchmark: creates and patches thousands of AgbSessions over many connections, and watches them.
 
-It is not a part of what is measured, so it is made to cost little: raw JSON, and a watch that parses only what it needs.
+It is no part of what is measured, so it is made to cost little: raw JSON, and a watch that parses only what it needs.
 """
 
 import asyncio
@@ -41,9 +41,7 @@ class User:
         cluster = config["clusters"][0]["cluster"]
         self._server = cluster["server"]
         self._token = config["users"][0]["user"]["token"]
-        self._ssl = ssl.create_default_context(
-            cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
-        )
+        self._ssl = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
@@ -88,7 +86,9 @@ class User:
 
     async def pause(self, name: str, paused: bool) -> None:
         """Do what `kubectl patch` does."""
-        await self._request("PATCH", f"{_SESSIONS}/{name}", {"spec": {"paused": paused}}, "application/merge-patch+json")
+        await self._request(
+            "PATCH", f"{_SESSIONS}/{name}", {"spec": {"paused": paused}}, "application/merge-patch+json"
+        )
 
     async def pause_all(self, names: Iterable[str], paused: bool, sent_at: dict[str, float] | None = None) -> None:
         """Patch all as fast as the API server takes it; notes when each was sent."""
@@ -128,9 +128,7 @@ class User:
                     yield _seen(json.loads(line)["object"])
 
     async def _request(self, method: str, path: str, body: dict[str, Any], content: str) -> None:
-        async with self._http.request(
-            method, path, data=json.dumps(body), headers={"Content-Type": content}
-        ) as answer:
+        async with self._http.request(method, path, data=json.dumps(body), headers={"Content-Type": content}) as answer:
             text = await answer.text()
             if answer.status >= 300:
                 raise RuntimeError(f"{method} {path}: HTTP {answer.status}: {text[:300]}")

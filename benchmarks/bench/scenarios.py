@@ -63,13 +63,13 @@ class Trial:
                 await self._note("c", self._single_flips())
             self._stage.stop()
         if "b" in self._scenarios:
-            if not await self._note("b", self._flips_at_once(paused=True)):
+            if not await self._note("b", self._flips_at_once(limited=False)):
                 return self.results
             if not await self._note("b-warm", self._flips_while_running()):
                 return self.results
         if "e" in self._scenarios:
             self._stage.limit_rate(RATE)
-            await self._note("e", self._flips_at_once(paused=True))
+            await self._note("e", self._flips_at_once(limited=True))
         return self.results
 
     async def _note(self, name: str, work: Coroutine[Any, Any, Result]) -> bool:
@@ -164,15 +164,14 @@ class Trial:
             "counts": asdict(since()),
         }
 
-    async def _flips_at_once(self, *, paused: bool) -> Result:
-        """Start beside a fleet that all asks for the same flip."""
+    async def _flips_at_once(self, *, limited: bool) -> Result:
+        """Start beside a fleet that all asks to be paused."""
         stage = self._stage
-        await stage.user.pause_all(stage.sessions, paused)
+        await stage.user.pause_all(stage.sessions, True)
+        arguments = () if limited else stage.contender.unlimited
         async with Fleet(stage.user) as fleet:
-            result = await self._from_start(fleet, stage.size)
-        if paused:
-            result["paused_at_agb"] = stage.control.stats()["sessions"].get("PAUSED", 0)
-        return result
+            result = await self._from_start(fleet, stage.size, *arguments)
+        return {**result, "paused_at_agb": stage.control.stats()["sessions"].get("PAUSED", 0)}
 
     async def _flips_while_running(self) -> Result:
         """Resume all while the contender runs, as fast as the API server takes the patches."""
@@ -190,10 +189,10 @@ class Trial:
         stage.stop()
         return {**result, "seconds_of_patching": patched - began}
 
-    async def _from_start(self, fleet: Fleet, count: int) -> Result:
+    async def _from_start(self, fleet: Fleet, count: int, *arguments: str) -> Result:
         stage = self._stage
         since = stage.counting()
-        started = stage.start()
+        started = stage.start(*arguments)
         await self._settle(fleet, count)
         ended = max(fleet.settled_at.values(), default=started)
         took = [at - started for at in fleet.settled_at.values()]
@@ -218,15 +217,11 @@ class Trial:
         }
 
     async def _settle(self, fleet: Fleet, count: int, within: float | None = None) -> None:
-        alive = asyncio.ensure_future(self._while_alive())
-        try:
-            await fleet.all_settled(count, deadline=within or self._limits.deadline, alive=alive)
-        finally:
-            alive.cancel()
-
-    async def _while_alive(self) -> None:
-        while self._stage.running:
-            await asyncio.sleep(0.2)
+        """Wait until so many are settled, the contender has ended, or time is up."""
+        deadline = time.monotonic() + (within or self._limits.deadline)
+        while time.monotonic() < deadline and self._stage.running:
+            if await fleet.all_settled(count, within=0.5):
+                return
 
     async def _call_for(self, session_id: str, *, since: int) -> float | None:
         """Wait for the first call that moves a session; returns the time of day at which AGB had it."""
