@@ -15,7 +15,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-_CONNECTIONS: Final = 200
+_CONNECTIONS: Final = 64
 _IDLE_SECONDS: Final = 15.0
 """How long an unused connection is kept: short, so that a broken network leaves few dead ones in the pool."""
 _MAX_BODY: Final = 8 * 1024 * 1024
