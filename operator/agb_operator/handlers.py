@@ -77,10 +77,10 @@ class Informer:
 
     def gone(self, session: AgbSession) -> None:
         """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
-        if self._store.remove(session.key, session.uid) is None:
-            return
-        self._memories.forget(session.key)
-        self._queue.forget(session.key)
+        self._store.remove(session.key, session.uid)
+        if self._store.get(session.key) is None:  # also if it had been removed already, by our own last write
+            self._memories.forget(session.key)
+            self._queue.forget(session.key)
         self._queue_claimants(session)
 
     def _queue_claimants(self, session: AgbSession) -> None:

@@ -155,7 +155,10 @@ class Reconciler:
             account, session_id, not_before=memory.called_at, labelled=bool(session.image_id)
         )
         self._memories.note_look(session, seen.state, account=id(account))
-        self._store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND)
+        if self._store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND):
+            return _Decision(plan=Plan(requeue=UNDECIDED))
+        if all(self._store.rival(session)):
+            return _Decision(plan=Plan(requeue=0.0))  # an older resource has begun to manage it during the look
         decided = plan(session, seen, now=self._wall(), facts=self._memories.facts(session))
         if session.image_id:
             if decided.action == Action.LET_GO:

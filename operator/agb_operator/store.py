@@ -78,10 +78,18 @@ class Store:
         """Name the resources that speak of a session."""
         return sorted(self._claims.get(session_id, ()))
 
-    def note_sight(self, key: Key, *, sees: bool) -> None:
-        """Note whether a resource's key can see the session it names; only those that can have a say in a conflict."""
-        if key in self._sessions:
-            self._sees[key] = sees
+    def note_sight(self, key: Key, *, sees: bool) -> bool:
+        """Note whether a resource's key can see the session it names; only those that can have a say in a conflict.
+
+        Returns whether it can for the first time since it could not, while others claim the session: one of them may
+        be about to call, because it managed the session until now.
+        """
+        session = self._sessions.get(key)
+        if session is None:
+            return False
+        regained = sees and self._sees.get(key) is False
+        self._sees[key] = sees
+        return regained and len(self.claimants(session.session_id)) > 1
 
     def rival(self, session: AgbSession) -> tuple[str, bool]:
         """Find the resource that manages the session in this one's place: (its name or "", whether that is certain).

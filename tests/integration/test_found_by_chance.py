@@ -1,8 +1,11 @@
 """What the life machines of the property tests have found, each as the shortest story that shows it."""
 
+import asyncio
+
 import pytest
 
-from integration.world import KEY, NAMESPACE, World
+from agb_operator.credentials import RECHECK
+from integration.world import KEY, NAMESPACE, SECRET, World
 
 pytestmark = pytest.mark.looptime
 
@@ -36,3 +39,52 @@ async def test_what_a_replica_wrote_before_it_ended_is_gone_on_with() -> None:
             patch={"phase": "Unknown", "conditions": conditions},
         )
         await world.ready("Running")
+
+
+async def test_resources_of_one_session_that_get_their_key_back_together_do_not_call_together() -> None:
+    async with World(transition=5.0) as world:
+        world.control.add_session(KEY, session_id="session-1", status="PAUSED")
+        world.apply("older", sessionId="session-1", paused=True)
+        await world.ready("Paused", "older")
+        world.apply("younger", sessionId="session-1")
+        await world.ready("SessionConflict", "younger")
+        del world.cluster.secrets[NAMESPACE, SECRET]
+        await world.ready("CredentialsMissing", "older", within=200)
+        world.patch("older", paused=False)
+        world.cluster.annotate(NAMESPACE, "younger", reconcile_requested_at="1")
+        await world.ready("CredentialsMissing", "younger")
+        await asyncio.sleep(RECHECK + 1.0)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        for name in ("younger", "older"):
+            world.cluster.annotate(NAMESPACE, name, reconcile_requested_at="2")
+        await world.ready("Running", "older")
+        await world.ready("SessionConflict", "younger", within=400)
+        world.assert_clean()
+
+
+async def test_what_was_remembered_of_a_deleted_resource_makes_no_key_suspect() -> None:
+    async with World() as world:
+        for name in ("s0", "s1", "s2"):
+            world.apply(name, imageId="agb-code-space-1")
+            await world.ready("Running", name)
+        for session in world.live():
+            world.control.act(session["sessionId"], "vanish")
+        await world.ready("ApiUnavailable", "s0", within=200)
+        await world.ready("ApiUnavailable", "s1", within=200)
+        world.cluster.delete(NAMESPACE, "s2")
+        world.cluster.annotate(NAMESPACE, "s2", abandon="true")
+        await world.until(lambda: not world.exists("s2"))
+        await world.ready("SessionNotFound", "s0")
+        await world.ready("SessionNotFound", "s1")
+
+
+async def test_a_resource_that_waits_for_a_session_manages_it_as_soon_as_the_older_one_is_gone() -> None:
+    async with World() as world:
+        world.control.add_session(KEY, session_id="session-1")
+        world.apply("older", sessionId="session-1", deletionPolicy="Delete")
+        await world.ready("Running", "older")
+        world.apply("younger", sessionId="session-1")
+        await world.ready("SessionConflict", "younger")
+        world.cluster.annotate(NAMESPACE, "older", abandon="true")
+        world.cluster.delete(NAMESPACE, "older")
+        await world.ready("Running", "younger", within=10)
