@@ -172,7 +172,9 @@ class Credentials:
             key = ApiKey(value.decode())
         except ValueError as exc:  # a decoding error is one, too, and neither quotes the value
             text = "it is not text" if isinstance(exc, UnicodeDecodeError) else str(exc)
-            entry.problem = CredentialsMissing(f"Entry {ref.key} of {where} cannot be used: {text}.")
+            entry.problem = CredentialsMissing(
+                f"Entry {ref.key} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
+            )
             return
         if key != entry.key:
             entry.refused = None

@@ -55,7 +55,7 @@ def failed(
         return Plan(requeue=requeue)
     if isinstance(error, SessionNotFound):
         return Plan(requeue=1.0)  # the next look decides whether to believe it
-    message = _message(error, attempted)
+    message = _message(session, error, attempted)
     reason = _reason(error, attempted)
     ready = Verdict(
         status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
@@ -74,12 +74,12 @@ def failed(
     return Plan(report=report, requeue=requeue, announcements=_announced(session, reason, message))
 
 
-def _message(error: AgbError, attempted: Action) -> str:
+def _message(session: AgbSession, error: AgbError, attempted: Action) -> str:
     if isinstance(error, CredentialsMissing):
         return error.message  # nothing was tried, and it says what to do
     # It may end in AGB's own words, which know no full stop.
     what = error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
-    return f"{_DOING.get(attempted, 'Looking at the session')} failed: {what} {_advice(error)}"
+    return f"{_DOING.get(attempted, 'Looking at the session')} failed: {what} {_advice(session, error)}"
 
 
 def _reason(error: AgbError, attempted: Action) -> Reason:
@@ -116,10 +116,17 @@ def _requeue(error: AgbError, retry: float) -> float:
             return retry
 
 
-def _advice(error: AgbError) -> str:
+def _advice(session: AgbSession, error: AgbError) -> str:
     match error:
         case CredentialsRejected():
-            return "Put a valid key into the Secret; the operator reads it again within a minute."
+            if session.secret is not None:
+                return (
+                    f"Put a valid key into Secret {session.secret.name}; the operator reads it again within a minute."
+                )
+            return (
+                "It is the operator's own key: have the administrator replace it (AGB_API_KEY), "
+                "or name a Secret in spec.credentials.secretRef."
+            )
         case NotSupported():
             return "Ask AGB's support to enable pause and resume for the account."
         case QuotaExceeded():

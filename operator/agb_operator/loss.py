@@ -54,7 +54,7 @@ def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
         return Plan(
             report=report, requeue=0.0, announcements=(Announcement(reason="SessionLost", message=text, warning=True),)
         )
-    message = _lost_message(session)
+    message = _lost_message(session, seen)
     ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
     report = replace(
         seen_report(session, seen, ready=ready),
@@ -90,12 +90,21 @@ def _doubt(session: AgbSession, seen: Observation, facts: Facts) -> Plan | None:
     return Plan(report=report, requeue=60.0)
 
 
-def _lost_message(session: AgbSession) -> str:
+def _lost_message(session: AgbSession, seen: Observation) -> str:
+    never_seen = seen.state == SessionState.NOT_FOUND and not session.status.session_status
+    if session.adopted_id and never_seen:
+        return (
+            f"The API key sees no session {session.adopted_id}: the id is mistyped, the session belongs to another "
+            "account, or it has ended. Check spec.sessionId and the key; the id cannot be changed, so to adopt another "
+            "session delete this resource and create another one."
+        )
     text = (
         f"AGB no longer has session {session.session_id}; its state is gone (AGB ends idle and old sessions by itself)."
     )
     if session.adopted_id:
         return text + " Delete this resource; to adopt another session, create another one."
+    if session.observe_only:
+        return text + " To get a new session set spec.managementPolicy to Manage and spec.onSessionLost to Recreate."
     if not session.recreate:
         return (
             text
@@ -140,11 +149,7 @@ def observed(session: AgbSession, seen: Observation, *, now: datetime, facts: Fa
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
         if (doubt := _doubt(session, seen, facts)) is not None:
             return doubt
-        ready = Verdict(
-            status=Truth.FALSE,
-            reason=Reason.SESSION_NOT_FOUND,
-            message=f"AGB no longer has session {session.session_id}.",
-        )
+        ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=_lost_message(session, seen))
         report = replace(seen_report(session, seen, ready=ready), stalled=ready)
         return Plan(report=report, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."

@@ -82,7 +82,7 @@ def test_an_adopted_session_that_is_not_there_is_described_and_found_when_it_com
     tenant.apply("a", sessionId="session-of-tomorrow")
     tenant.wait("a", "Stalled")
     described = tenant.must("describe", "agbsession", "a")
-    assert "AGB no longer has session session-of-tomorrow" in described
+    assert "The API key sees no session session-of-tomorrow: the id is mistyped" in described
     tenant.control.add_session(KEY, session_id="session-of-tomorrow")
     tenant.must("annotate", "agbsession", "a", "agb.cloud/reconcile-requested-at=now")
     tenant.wait("a", "Ready")

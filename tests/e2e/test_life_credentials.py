@@ -98,7 +98,7 @@ def test_a_refused_key_costs_few_calls_however_many_name_it(
         tenant.wait(name, "Stalled")
     described = tenant.must("describe", "agbsession", names[0])
     assert "AGB refuses the API key" in described
-    assert "Put a valid key into the Secret; the operator reads it again within a minute." in described
+    assert "Put a valid key into Secret agb-credentials; the operator reads it again within a minute." in described
     refused = [entry for entry in tenant.control.requests() if entry.status == 401]
     assert len(refused) < 5
     replace_secret(tenant, KEY)

@@ -55,7 +55,7 @@ def test_a_deletion_without_a_key_says_what_is_missing_and_goes_on_when_it_is_th
     tenant.control.add_fault(HttpError(status=401, code="InvalidApiKey"), key=tenant.key)
     tenant.must("delete", "agbsession", "a", "--wait=false")
     assert "AGB refuses the API key" in blocked(tenant)
-    assert "Put a valid key into the Secret" in blocked(tenant)
+    assert "Put a valid key into Secret agb-credentials" in blocked(tenant)
     tenant.control.clear_faults()
     tenant.control.add_key("simulator-key-repaired", shares_with=tenant.key)
     tenant.must("delete", "secret", SECRET)

@@ -148,7 +148,7 @@ async def test_key_revoked(phase: Phase) -> None:
         await asyncio.sleep(600.0)
         assert len(world.control.requests()) - requests < 10
         message = world.condition("Ready")["message"]
-        assert "Put a valid key into the Secret" in message
+        assert "Put a valid key into Secret agb-credentials" in message
         assert KEY not in str(world.status())
         if phase == Phase.DELETING:
             assert world.condition("Stalled")["reason"] == "DeletionBlocked"

@@ -1,6 +1,6 @@
 """What a failed look or call means: the reason, whether a person has to act, what to say, and when to try again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -20,7 +20,7 @@ from agb_operator.errors import (
 )
 from agb_operator.failure import PATIENCE, QUOTA_RECHECK, SECRET_RECHECK, failed
 from agb_operator.reports import SLOW, WAYS_OUT, Action, Facts, Plan
-from agb_operator.resource import AgbSession
+from agb_operator.resource import AgbSession, SecretRef
 from agb_operator.states import Observation
 from agb_operator.status import Phase, Truth
 from unit.builders import a_session, a_status, carried_on, conditions, said, seen
@@ -103,7 +103,7 @@ CASES = [
         ready="False/CredentialsInvalid",
         stalled=True,
         again=SECRET_RECHECK,
-        advice="Put a valid key into the Secret; the operator reads it again within a minute.",
+        advice="It is the operator's own key: have the administrator replace it (AGB_API_KEY), or name a Secret",
     ),
     Case(
         why="there is no key: its own message says what to do",
@@ -187,6 +187,14 @@ def test_each_error_has_its_reason_its_next_step_and_its_next_try(case: Case) ->
     assert case.advice in said(after)
     assert (decided.action, decided.requeue) == (Action.NONE, case.again)
     assert [(e.reason, e.warning) for e in decided.announcements] == [(reason, True)]
+
+
+def test_a_refused_key_names_the_secret_it_came_from() -> None:
+    session = replace(a_session(status=WELL), secret=SecretRef("agb-credentials", "apiKey"))
+
+    after = carried_on(session, decide(CredentialsRejected("AGB refuses the key."), session=session))
+
+    assert "Put a valid key into Secret agb-credentials; the operator reads it again within a minute." in said(after)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)

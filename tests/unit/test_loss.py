@@ -128,6 +128,14 @@ def test_a_loss_leaves_an_operation_that_had_ended_as_it_was() -> None:
     assert story.session.status.operation == resumed
 
 
+def test_an_adopted_session_that_was_never_seen_may_have_another_id_or_another_account() -> None:
+    session = a_session(adopted=ID)
+
+    after = carried_on(session, plan(session, not_found(), now=NOW, facts=TWICE))
+
+    assert said(after).startswith(f"The API key sees no session {ID}: the id is mistyped")
+
+
 def test_an_adopted_session_that_is_lost_cannot_come_back() -> None:
     session = a_session(adopted=ID)
 
