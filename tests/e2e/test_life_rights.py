@@ -4,6 +4,8 @@ That the chart's rights are enough and none too many, and that such a namespace'
 chart.
 """
 
+import itertools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +23,16 @@ RELEASE = "life-rights"
 BINDING = f"agb-operator-{RELEASE}"
 """The RoleBinding that the chart makes in each namespace."""
 
+NARROW = Path(__file__).resolve().parents[2] / "examples" / "narrow-finalizer-role.yaml"
+
 Start = Callable[[InstalledOperator], Operator]
+
+
+def remove(kubectl: Kubectl, release: str) -> None:
+    """Take away what the chart has installed."""
+    assert kubectl("delete", "namespace", release, "--wait=false").succeeded
+    label = f"-lapp.kubernetes.io/instance={release}"
+    assert kubectl("delete", "clusterrole,clusterrolebinding", label).succeeded
 
 
 @pytest.fixture
@@ -44,6 +55,69 @@ def start(simulator: Simulator, tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
+@pytest.fixture
+def narrow(kubectl: Kubectl) -> Iterator[Callable[[InstalledOperator], None]]:
+    """Apply the example's policy for an operator."""
+    applied: list[str] = []
+
+    def apply(installed: InstalledOperator) -> None:
+        text = NARROW.read_text()
+        account = f"system:serviceaccount:{installed.namespace}:{installed.account}"
+        assert "system:serviceaccount:agb-operator:agb-operator" in text
+        applied.append(text.replace("system:serviceaccount:agb-operator:agb-operator", account))
+        answer = kubectl("apply", "--filename=-", stdin=applied[-1])
+        assert answer.succeeded, answer.err
+
+    yield apply
+    for text in applied:
+        kubectl("delete", "--filename=-", stdin=text)
+
+
+def test_the_one_right_everywhere_can_be_narrowed_to_letting_go(
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    kubectl_program: Path,
+    helm_program: Path,
+    new_tenant: Callable[..., Tenant],
+    narrow: Callable[[InstalledOperator], None],
+    tmp_path: Path,
+) -> None:
+    """Outside its namespaces the operator may patch only what is being deleted, and never a spec."""
+    served, foreign = new_tenant(), new_tenant()
+    installed = chart_rbac.install(
+        control_plane,
+        helm=helm_program,
+        kubectl=kubectl_program,
+        folder=tmp_path,
+        watch_namespaces=(served.namespace,),
+        namespace="life-narrow",
+        release="life-narrow",
+    )
+    for tenant in (served, foreign):
+        tenant.apply("s", imageId="agb-code-space-1")
+    as_operator = Kubectl(program=kubectl_program, kubeconfig=installed.kubeconfig, home=tmp_path)
+
+    def patch(tenant: Tenant, change: str) -> str:
+        return as_operator("patch", "agbsession", "s", f"-n{tenant.namespace}", "--type=merge", f"-p={change}").err
+
+    hold, let_go = '{"metadata":{"finalizers":["agb.cloud/session"]}}', '{"metadata":{"finalizers":null}}'
+    assert patch(foreign, hold) == "", "this is what RBAC alone allows"
+    narrow(installed)
+    marks = itertools.count()
+
+    def refused() -> bool:
+        mark = json.dumps({"metadata": {"annotations": {"mark": str(next(marks))}}})
+        return "only AgbSessions that are being deleted" in patch(foreign, mark)
+
+    eventually(refused)  # the API server takes a moment to learn of a policy
+    assert patch(served, hold) == ""
+    foreign.must("delete", "agbsession", "s", "--wait=false")
+    assert "may not change a spec" in patch(foreign, '{"spec":{"paused":true}}')
+    assert patch(foreign, let_go) == ""
+    foreign.must("wait", "--for=delete", "agbsession/s", "--timeout=10s")
+    remove(kubectl, "life-narrow")
+
+
 def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_deletion(
     control_plane: ControlPlane,
     kubectl: Kubectl,
@@ -51,6 +125,7 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
     helm_program: Path,
     new_tenant: Callable[..., Tenant],
     start: Start,
+    narrow: Callable[[InstalledOperator], None],
     tmp_path: Path,
 ) -> None:
     going, staying = new_tenant(), new_tenant()
@@ -63,6 +138,7 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
         namespace=RELEASE,
         release=RELEASE,
     )
+    narrow(installed)
     operator = start(installed)
     for tenant in (going, staying):
         tenant.apply("s", imageId="agb-code-space-1", paused=True)
@@ -84,5 +160,4 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
     start(installed)
     staying.patch("s", paused=True)
     staying.wait("s", "Paused")
-    assert kubectl("delete", "namespace", RELEASE, "--wait=false").succeeded
-    assert kubectl("delete", "clusterrole,clusterrolebinding", f"-lapp.kubernetes.io/instance={RELEASE}").succeeded
+    remove(kubectl, RELEASE)
