@@ -150,7 +150,9 @@ def observed(session: AgbSession, seen: Observation, *, now: datetime, facts: Fa
         if (doubt := _doubt(session, seen, facts)) is not None:
             return doubt
         ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=_lost_message(session, seen))
-        report = replace(seen_report(session, seen, ready=ready), stalled=ready)
+        # AGB's last word stays: it tells a session that ended from one that never was.
+        said = seen.status or session.status.session_status
+        report = replace(seen_report(session, seen, ready=ready), session_status=said, stalled=ready)
         return Plan(report=report, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):

@@ -88,3 +88,16 @@ async def test_a_resource_that_waits_for_a_session_manages_it_as_soon_as_the_old
         world.cluster.annotate(NAMESPACE, "older", abandon="true")
         world.cluster.delete(NAMESPACE, "older")
         await world.ready("Running", "younger", within=10)
+
+
+async def test_an_observed_session_that_is_gone_is_reported_once() -> None:
+    async with World() as world:
+        world.control.add_session(KEY, session_id="session-1")
+        world.apply(sessionId="session-1", managementPolicy="Observe")
+        await world.ready("Observed")
+        world.control.act("session-1", "vanish")
+        await world.ready("SessionNotFound", within=200)
+        said, writes = world.condition("Ready")["message"], len(world.cluster.status_writes)
+        await asyncio.sleep(900)
+        assert world.condition("Ready")["message"] == said
+        assert len(world.cluster.status_writes) == writes
