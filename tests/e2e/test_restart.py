@@ -223,7 +223,7 @@ def frozen(control_plane: ControlPlane) -> Iterator[None]:
         os.kill(control_plane.apiserver.pid, signal.SIGCONT)
 
 
-def test_an_operator_killed_between_the_answer_and_its_status_does_not_call_again(
+def test_an_operator_killed_while_it_tells_of_its_call_does_not_call_again(
     operators: Operators, moves: Moves, control_plane: ControlPlane
 ) -> None:
     first = operators.start()
@@ -235,8 +235,7 @@ def test_an_operator_killed_between_the_answer_and_its_status_does_not_call_agai
 
     with frozen(control_plane):
         eventually(lambda: all(f"{move.endpoint}: 200" in first.text() for move in pair))
-        first.kill()
-    assert [tenant.status(move.name)["phase"] for move in pair] == ["Running", "Paused"], "nothing was told yet"
+        first.kill()  # the API server may still find the write in its socket, and take it or not
     operators.start()
 
     for move in pair:
