@@ -19,8 +19,9 @@ def main() -> int:
     parser.add_argument("--stay", action="store_true", help="leave everything running until Ctrl-C")
     parser.add_argument("--yes", action="store_true", help="do not ask before using the cluster of KUBECONFIG")
     options = parser.parse_args()
-    # An orderly end is the same for `kill` and for Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # An orderly end is the same for `kill` and for Ctrl-C; a job in the background starts deaf to SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     kubeconfig = os.environ.get("KUBECONFIG") or None
     began = time.monotonic()
     try:
