@@ -60,7 +60,9 @@ class AgbApi:
         self._urls = {call: httpx.URL(self.endpoint + call.path) for call in Call}
         self._on_call = on_call
         self._leads = leads
-        self._client = httpx.AsyncClient(transport=transport or network(self.endpoint), trust_env=False)
+        # The transport without httpx's client around it: redirects, cookies and logins are none of ours, and they cost
+        # as much as the request.
+        self._transport = transport or network(self.endpoint)
 
     def account(self, key: ApiKey) -> SessionClient:
         """Return the calls of one key; cheap, and as many as wanted may exist."""
@@ -68,7 +70,7 @@ class AgbApi:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def call(
         self,
@@ -114,8 +116,8 @@ class AgbApi:
         timeout = self._timeouts[call]
         try:
             async with asyncio.timeout(self._connect_timeout + timeout):
-                response = await self._client.send(
-                    self._request(call, key, body=body, query=query, timeout=timeout), stream=True
+                response = await self._transport.handle_async_request(
+                    self._request(call, key, body=body, query=query, timeout=timeout)
                 )
                 try:
                     content = await receive(response)

@@ -14,7 +14,7 @@ from .errors import Throttled
 
 PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
-PREFERRED_EVERY: Final = 5
+PREFERRED_EVERY: Final = 32
 """One of so many turns is the preferred callers' while others wait, too."""
 _TICK: Final = 0.001
 
@@ -27,8 +27,8 @@ def loop_time() -> float:
 class TokenBucket:
     """Lets `qps` callers a second through, `burst` at once after a rest, in the order they came.
 
-    There are two queues, each in its order. While both have callers, every fifth turn is the preferred ones': what
-    serves many does not wait behind all of them, and holds up nobody for long.
+    There are two queues, each in its order. While both have callers, one turn in `PREFERRED_EVERY` is the preferred
+    ones': what serves many does not wait behind all of them, and holds up nobody for long.
 
     Args:
         qps: calls per second, above zero.

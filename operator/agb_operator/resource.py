@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .states import DesiredState
@@ -158,6 +159,7 @@ def own_labels(cluster_name: str) -> dict[str, str]:
     return {"agb-operator-cluster": cluster_name[:_LABEL_LENGTH]}
 
 
+@lru_cache(maxsize=256)
 def parse_duration(text: str) -> timedelta | None:
     """Read a duration such as `90s`, `10m` or `1h30m`; None when it is none or not positive."""
     parts = _DURATION.findall(text)
@@ -201,7 +203,7 @@ def _secret(spec: Mapping[str, Any], problems: list[str]) -> SecretRef | None:
 
 def _mapping(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = body.get(key)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _text(body: Mapping[str, Any], key: str) -> str:

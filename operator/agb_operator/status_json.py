@@ -15,6 +15,8 @@ from .status import (
     timestamp,
 )
 
+_TRUTHS: Final = frozenset(str(truth) for truth in Truth)
+
 
 def status_to_dict(status: SessionStatus) -> dict[str, Any]:
     """Write a status as the API server holds it; empty fields are left out."""
@@ -70,7 +72,7 @@ _PHASES: Final = {str(phase): phase for phase in Phase}
 
 def status_from_dict(body: object) -> SessionStatus:
     """Read a status; whatever does not fit is read as absent, because the next pass writes it anew."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return SessionStatus()
     generation = body.get("observedGeneration")
     labels = body.get("labels")
@@ -83,19 +85,19 @@ def status_from_dict(body: object) -> SessionStatus:
         session_status=_text(body, "sessionStatus"),
         desired_state=_text(body, "desiredState"),
         operation=_operation_from_dict(body.get("lastOperation")),
-        labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None,
+        labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else None,
         recreations=tuple(str(t) for t in recreations) if isinstance(recreations, list) else (),
         last_handled_reconcile_at=_text(body, "lastHandledReconcileAt"),
         conditions=tuple(
             _condition_from_dict(c)
             for c in (conditions if isinstance(conditions, list) else ())
-            if isinstance(c, Mapping) and _text(c, "status") in set(Truth) and _text(c, "type")
+            if isinstance(c, dict) and _text(c, "status") in _TRUTHS and _text(c, "type")
         ),
     )
 
 
 def _operation_from_dict(body: object) -> Operation | None:
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return None
     started = parse_timestamp(body.get("startedAt"))
     try:
@@ -138,7 +140,7 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
+        if isinstance(value, dict) and isinstance(before, dict):
             if inner := merge_patch(before, value):
                 patch[key] = inner
         elif key not in old or before != value:

@@ -72,7 +72,7 @@ async def test_under_a_rate_limit_of_the_service_the_limit_is_what_takes_the_tim
     settings = Settings(transition=3.0, latency=0.02, rate_limit=50.0)
     control, ended = await pause_at_once(2000, qps=qps, burst=100, settings=settings)
     assert control.stats()["illegal"] == 0
-    assert control.stats()["requests"] <= 2200
+    assert control.stats()["requests"] <= 2250  # one turn in 32 is for pages, so that nobody waits for the last pause
     assert control.count("pauseSessionAsync", "applied") == 2000
     assert ended[-1] <= 1.25 * 2000 / 50
 
