@@ -9,6 +9,7 @@ from datetime import datetime
 
 from .creation import (
     GRACE,
+    LOOK_AGAIN,
     create_attempts,
     created_report,
     living,
@@ -19,10 +20,11 @@ from .creation import (
 from .errors import AgbError
 from .memory import Memories, Memory
 from .reporter import Reporter
-from .reports import Plan
+from .reports import Action, Plan
 from .resource import AgbSession
 from .sessions import SessionClient
 from .states import Observation, SessionState
+from .status import OperationType
 
 logger = logging.getLogger(__name__)
 
@@ -91,20 +93,27 @@ class Creator:
         memory.stray = others[0].session_id
         return Plan(requeue=0.0)
 
-    async def released_a_duplicate(self, session: AgbSession, memory: Memory, account: SessionClient) -> bool:
-        """End a session that an ambiguous create has left: it carries our UID label and was never reported."""
+    async def after_duplicates(
+        self, session: AgbSession, memory: Memory, account: SessionClient, decided: Plan
+    ) -> Plan:
+        """Do as decided once no session is left that carries our UID label and was never reported.
+
+        An ambiguous create may have left one, which may show up late.
+        """
         if memory.duplicates_checked or not may_have_duplicates(session):
-            return False
-        if memory.create_sent_at is not None and self._clock() - memory.create_sent_at < GRACE:
-            return False
+            return decided
+        if memory.create_sent_at is None:
+            memory.create_sent_at = self._clock()  # an earlier process may have sent one just now
+        if self._clock() - memory.create_sent_at < GRACE:
+            return Plan(requeue=LOOK_AGAIN) if _ends_creation(decided) and not session.deleting else decided
         others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
         running = [other.session_id for other in others if other.state == SessionState.RUNNING]
         memory.duplicates_checked = not others
         if not running:
-            return False
+            return decided
         logger.warning("%s: releasing session %s, a duplicate of %s", session.key, running[0], session.session_id)
         await account.release(running[0])
-        return True
+        return Plan(requeue=0.0)
 
     async def create(self, session: AgbSession, memory: Memory, account: SessionClient) -> float:
         """Send createSession and write the new id; returns the seconds until the next pass."""
@@ -123,6 +132,12 @@ class Creator:
         await self._reporter.write(session, report, (news,))
         memory.created = None
         return 0.0
+
+
+def _ends_creation(decided: Plan) -> bool:
+    """Tell whether another operation takes the place of the one that says that there may be duplicates."""
+    operation = decided.report.operation if decided.report is not None else None
+    return decided.action != Action.NONE or (operation is not None and operation.type != OperationType.CREATE)
 
 
 def until_duplicates_are_checked(session: AgbSession, memory: Memory, requeue: float | None) -> float | None:

@@ -163,8 +163,8 @@ class Reconciler:
         if session.image_id:
             if decided.action == Action.LET_GO:
                 decided = await self._creator.after_strays(session, memory, account, decided, seen)
-            elif await self._creator.released_a_duplicate(session, memory, account):
-                decided = Plan(requeue=0.0)
+            else:
+                decided = await self._creator.after_duplicates(session, memory, account, decided)
         return _Decision(plan=decided, account=account, seen=seen)
 
     async def _carry_out(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from agb_operator.creation import GRACE
 from agb_operator.credentials import RECHECK
+from agb_simulator.effects import LostAnswer
 from integration.world import KEY, NAMESPACE, SECRET, World
 
 pytestmark = pytest.mark.looptime
@@ -101,3 +103,15 @@ async def test_an_observed_session_that_is_gone_is_reported_once() -> None:
         await asyncio.sleep(900)
         assert world.condition("Ready")["message"] == said
         assert len(world.cluster.status_writes) == writes
+
+
+async def test_a_duplicate_that_comes_to_light_late_is_released_also_if_the_session_is_born_paused() -> None:
+    async with World() as world:
+        world.control.add_fault(LostAnswer(late=GRACE + 15.0), endpoint="createSession", count=1)
+        world.apply(imageId="agb-code-space-1", paused=True)
+        await world.until(lambda: len(world.live()) == 2)
+        await world.restart()
+        await world.ready("Paused")
+        await world.until(lambda: len(world.live()) == 1)
+        assert world.live()[0]["sessionId"] == world.session().session_id
+        world.assert_clean()
