@@ -7,7 +7,9 @@ Options come from the environment:
     BENCH_SCENARIOS   letters of the scenarios                         abcde
     BENCH_SETTLED     seconds of scenario (d)                          300
     BENCH_DEADLINE    seconds that any other scenario may take         900
+    BENCH_SAMPLES     flips of scenario (c), each way                  100
     BENCH_OUT         folder for the results                           docs/benchmarks
+    BENCH_ADD         1: replace only what is measured again           0
 """
 
 import asyncio
@@ -42,6 +44,7 @@ class Options:
     scenarios: str
     limits: Limits
     out: Path
+    add: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -57,30 +60,42 @@ class Options:
             limits=Limits(
                 settled=float(environment.get("BENCH_SETTLED", "300")),
                 deadline=float(environment.get("BENCH_DEADLINE", "900")),
+                samples=int(environment.get("BENCH_SAMPLES", "100")),
             ),
             out=Path(environment.get("BENCH_OUT", ROOT / "docs" / "benchmarks")),
+            add=environment.get("BENCH_ADD", "0") == "1",
         )
 
 
 async def measure(options: Options) -> dict[str, Any]:
     """Run all trials; returns the results as they go to the JSON file."""
-    began = time.monotonic()
-    results: dict[str, Any] = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe(),
-        "trials": [],
-    }
+    results: dict[str, Any] = {"machine": describe(), "minutes": 0.0, "trials": []}
+    if options.add:
+        earlier = json.loads((options.out / "results.json").read_text())
+        results |= {"minutes": earlier["minutes"], "trials": earlier["trials"]}
     contenders = [CONTENDERS[name]() for name in options.contenders]
     for size in options.sizes:
         for contender in contenders:
+            began, measured = time.monotonic(), {"started": datetime.now(UTC).isoformat(timespec="seconds")}
+            measured["load_before"] = f"{os.getloadavg()[0]:.1f}"
             async with Stage(contender, size) as stage:
                 trial = Trial(stage, scenarios=options.scenarios, limits=options.limits)
                 await trial.run()
-            results["trials"].append({"contender": contender.name, "size": size, "scenarios": trial.results})
+            for result in trial.results.values():
+                result["measured"] = measured
+            _merge(results["trials"], {"contender": contender.name, "size": size, "scenarios": trial.results})
+            results["minutes"] = round(results["minutes"] + (time.monotonic() - began) / 60, 1)
             _save(options.out, results)
-    results["minutes"] = round((time.monotonic() - began) / 60, 1)
-    _save(options.out, results)
     return results
+
+
+def _merge(trials: list[dict[str, Any]], new: dict[str, Any]) -> None:
+    """Put in what was measured of a contender at a size, in place of what was measured before."""
+    for trial in trials:
+        if (trial["contender"], trial["size"]) == (new["contender"], new["size"]):
+            trial["scenarios"] |= new["scenarios"]
+            return
+    trials.append(new)
 
 
 def _save(folder: Path, results: Mapping[str, Any]) -> None:

@@ -39,12 +39,18 @@ def _about(results: Mapping[str, Any]) -> str:
     return (
         "# Results\n\n"
         "Written by `make bench`; [performance.md](../performance.md) says what they mean.\n\n"
-        f"{results['started']}, {results.get('minutes', '?')} minutes.\n"
+        f"Measured on {_day(results)} in {results['minutes']} minutes; "
+        "`results.json` holds more, and when each was measured.\n"
         f"{machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, Linux {machine['kernel']}, load before the run {machine['load_before']:.1f}.\n"
         f"Kubernetes {machine['kubernetes']}, etcd {machine['etcd']}, Python {machine['python']}, {packages}.\n"
         "API server, etcd, simulator, contender and harness share these cores."
     )
+
+
+def _day(results: Mapping[str, Any]) -> str:
+    days = {r["measured"]["started"][:10] for trial in results["trials"] for r in trial["scenarios"].values()}
+    return ", ".join(sorted(days))
 
 
 def _flips(result: Mapping[str, Any]) -> list[str]:

@@ -20,8 +20,6 @@ from .stage import Stage
 logger = logging.getLogger(__name__)
 
 Result = dict[str, Any]
-SAMPLES: Final = 100
-"""Single flips in scenario (c), each way."""
 SPACING: Final = 0.3
 """Seconds between the starts of two of them."""
 RATE: Final = 50.0
@@ -33,10 +31,14 @@ _CALLS: Final = ("pauseSessionAsync", "resumeSessionAsync")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """`settled` is how long scenario (d) lasts, `deadline` how long any other may take; both in seconds."""
+    """`settled` is how long scenario (d) lasts, `deadline` how long any other may take, both in seconds.
+
+    `samples` is how many single flips scenario (c) does, each way.
+    """
 
     settled: float = 300.0
     deadline: float = 900.0
+    samples: int = 100
 
 
 class Trial:
@@ -134,7 +136,8 @@ class Trial:
         """Pause some AgbSessions one after the other, and resume them, while all others are settled."""
         stage = self._stage
         names = list(stage.sessions)
-        chosen = names[:: max(1, len(names) // SAMPLES)][:SAMPLES]
+        samples = self._limits.samples
+        chosen = names[:: max(1, len(names) // samples)][:samples]
         to_call: list[float] = []
         to_settled: list[float] = []
         lost = 0
