@@ -1,6 +1,8 @@
 """What all tests on the real API server share: one control plane for each test process, with the CRD installed."""
 
 import asyncio
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,14 @@ CRD_FILE = Path(__file__).resolve().parent.parent / "crds" / "agbsessions.yaml"
 
 
 def pytest_sessionstart() -> None:
-    """Keep looptime from making an event loop, which nobody closes, when it looks at the first test without one."""
+    """Make every run alike.
+
+    looptime makes an event loop, which nobody closes, when it looks at the first test without one. And a shell lets its
+    background jobs ignore Ctrl-C, which all their children inherit: here they heed it, as they do on a terminal.
+    """
     asyncio.set_event_loop(None)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

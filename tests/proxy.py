@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,6 +78,8 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
+        self._placeholder: socket.socket | None = None
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
     @property
     def mode(self) -> Mode:
@@ -110,12 +113,17 @@ class Proxy:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+        self._leave_port()
         for link in list(self._links):
             link.reset()
         for task in [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await task
+        # A stream that is still open when the loop has closed complains to whichever test runs by then.
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
 
     async def _set(self, mode: Mode) -> None:
         refused, self._mode = self._mode == Mode.REFUSE, mode
@@ -130,11 +138,26 @@ class Proxy:
         if mode == Mode.REFUSE and self._server is not None:
             self._server.close()
             self._server = None
+            # Bound and not listening, so that nobody else takes the port meanwhile.
+            self._placeholder = socket.socket()
+            self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._placeholder.bind(("127.0.0.1", self.port))
         elif refused and mode != Mode.REFUSE:
+            self._leave_port()
             await self._listen()
 
+    def _leave_port(self) -> None:
+        if self._placeholder is not None:
+            self._placeholder.close()
+            self._placeholder = None
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio's streams would report it when the proxy ends
+            await self._forward(reader, writer)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         if self._mode == Mode.RESET:
             _Link(writer, writer).reset()
             return
@@ -143,6 +166,7 @@ class Proxy:
         except OSError:
             _Link(writer, writer).reset()
             return
+        self._writers.add(server_writer)
         link = _Link(writer, server_writer)
         self._links.add(link)
         link.tasks = [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,12 +10,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from agb_simulator.control import SimulatorControl
-from control_plane.processes import free_port
 
 KEY = "simulator-key-a"
 """The key that the tests' simulators accept."""
@@ -113,13 +114,28 @@ class Operator(Process):
     """An operator; `get` asks its HTTP server."""
 
     def __init__(
-        self, *flags: str, kubeconfig: Path, endpoint: str, log: Path, env: Mapping[str, str] | None = None
+        self,
+        *flags: str,
+        kubeconfig: Path,
+        endpoint: str,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "agb_operator"),
     ) -> None:
-        """Start one; `ready` waits for it."""
-        self.address = f"127.0.0.1:{free_port()}"
-        command = [sys.executable, "-m", "agb_operator", "run", f"--http-address={self.address}", *flags]
+        """Start one; `ready` waits for it. `program` is what Python runs."""
+        self._log_begins = log.stat().st_size if log.exists() else 0
+        # The system chooses the port: one that was free a moment ago may be taken by another test's program.
+        command = [sys.executable, *program, "run", "--http-address=127.0.0.1:0", *flags]
         given = {"KUBECONFIG": str(kubeconfig), "AGB_ENDPOINT": endpoint, **(env or {})}
         super().__init__(command, env=environment(**given), log=log)
+
+    @property
+    def address(self) -> str:
+        """Where its HTTP server is; "" until it has said so."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins)
+            said = re.search(rb"/metrics are on port (\d+) of", log.read())
+        return f"127.0.0.1:{int(said[1])}" if said else ""
 
     def ready(self, *, within: float = 60.0) -> Self:
         """Wait until it says that it is ready."""
@@ -133,13 +149,16 @@ class Operator(Process):
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its HTTP server: status and text, (0, reason) without an answer."""
+        address = self.address
+        if not address:
+            return 0, "it does not listen yet"
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as exc:
             with exc:
                 return exc.code, exc.read().decode()
-        except OSError as exc:
+        except (OSError, HTTPException) as exc:  # it is gone, and somebody else may have its port by now
             return 0, str(exc)
 
 
