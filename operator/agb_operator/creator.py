@@ -107,13 +107,16 @@ class Creator:
         if self._clock() - memory.create_sent_at < GRACE:
             return Plan(requeue=LOOK_AGAIN) if _ends_creation(decided) and not session.deleting else decided
         others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
-        running = [other.session_id for other in others if other.state == SessionState.RUNNING]
         memory.duplicates_checked = not others
-        if not running:
-            return decided
-        logger.warning("%s: releasing session %s, a duplicate of %s", session.key, running[0], session.session_id)
-        await account.release(running[0])
-        return Plan(requeue=0.0)
+        for other in others:
+            # Lists may be old, and a release is for good.
+            if (await account.observe(other.session_id)).state == SessionState.RUNNING:
+                logger.warning(
+                    "%s: releasing session %s, a duplicate of %s", session.key, other.session_id, session.session_id
+                )
+                await account.release(other.session_id)
+                return Plan(requeue=LOOK_AGAIN)
+        return decided
 
     async def create(self, session: AgbSession, memory: Memory, account: SessionClient) -> float:
         """Send createSession and write the new id; returns the seconds until the next pass."""

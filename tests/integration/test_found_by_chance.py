@@ -115,3 +115,15 @@ async def test_a_duplicate_that_comes_to_light_late_is_released_also_if_the_sess
         await world.until(lambda: len(world.live()) == 1)
         assert world.live()[0]["sessionId"] == world.session().session_id
         world.assert_clean()
+
+
+async def test_a_duplicate_is_released_once_also_if_lists_are_old() -> None:
+    async with World() as world:
+        world.control.configure(status_lag=10.0)
+        world.control.add_fault(LostAnswer(late=GRACE + 15.0), endpoint="createSession", count=1)
+        world.apply(imageId="agb-code-space-1")
+        await world.until(lambda: len(world.live()) == 2)
+        await world.until(lambda: len(world.live()) == 1)
+        await asyncio.sleep(120)
+        assert world.calls("releaseSessionAsync") == 1
+        world.assert_clean()
