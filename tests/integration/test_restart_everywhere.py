@@ -214,7 +214,7 @@ async def begun(story: Story, world: GatedWorld) -> Counter[str]:
     """Bring the world to where the story begins; gives the calls made until then."""
     await story.before(world)
     await world.until(lambda: not world.exists() or not world.operator.queue.is_pending(world.session().key))
-    world.gate.passed.clear()
+    world.gate.passed = []
     return actions(world)
 
 

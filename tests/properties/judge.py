@@ -1,0 +1,161 @@
+"""The judge of an operator: watches its calls, its looks and its writes from outside, and complains.
+
+Owns the rules that hold at every moment, whatever goes wrong around the operator:
+
+- Each pause, resume and release is justified: the caller was told, by an answer to a question that it had sent after
+  its own last call for this session and lately, that the session is in the state in which the call is legal. AGB may
+  have moved the session since, or may have lied; then the call is illegal and yet justified.
+- No write leaves an object as it was.
+- A resource never reports another session while the one it reported lives.
+- No pass ends in an unforeseen way.
+
+Two rules hold only where nobody else moves sessions and no answer lies; who asks for them says so by
+`assert_flawless`: no call is illegal, and no session is asked for while the resource has one.
+"""
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+
+from agb_simulator import SimulatorControl
+from simulated import loop_time
+
+LATELY: Final = 30.0
+"""Seconds for which a look justifies a call: more than a throttled call may wait, less than a resync."""
+LEGAL_FROM: Final = {
+    "pauseSessionAsync": "RUNNING",
+    "resumeSessionAsync": "PAUSED",
+    "releaseSessionAsync": "RUNNING",
+}
+
+
+class Judge(logging.Handler):
+    """Collects complaints of all operators of one world; each operator is known by a number."""
+
+    def __init__(self, control: SimulatorControl) -> None:
+        super().__init__(logging.ERROR)
+        self.complaints: list[str] = []
+        self._seconds: list[str] = []
+        self._control = control
+        self._told: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
+        self._called: dict[tuple[int, str], float] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take what the operator logs as an error for a complaint."""
+        logger = logging.getLogger("agb_operator")
+        logger.addHandler(self)
+        propagates, logger.propagate = logger.propagate, False
+        try:
+            yield
+        finally:
+            logger.propagate = propagates
+            logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.complaints.append(f"logged: {record.getMessage()} {record.exc_info}")
+
+    def assert_content(self) -> None:
+        """Nothing was complained about so far."""
+        assert not self.complaints, self.complaints
+
+    def assert_flawless(self) -> None:
+        """No call was illegal so far, and no second session was asked for."""
+        stats = self._control.stats()
+        assert not stats["illegal"], [entry for entry in self._control.requests() if entry.illegal]
+        assert not self._seconds, self._seconds
+
+    # What an operator asks of AGB
+
+    def sent(self, operator: int, request: httpx.Request) -> None:
+        """Judge a request at the moment in which it is sent."""
+        endpoint, session_id = _endpoint(request), _session_id(request)
+        if endpoint == "createSession":
+            self._created(request)
+        wanted = LEGAL_FROM.get(endpoint)
+        if wanted is None:
+            return
+        told = self._told[operator, session_id].get(wanted)
+        if told is None or loop_time() - told > LATELY:
+            known = self._told[operator, session_id]
+            self.complaints.append(f"{loop_time():.3f}: {endpoint} of {session_id} without a look; told was {known}")
+
+    def _created(self, request: httpx.Request) -> None:
+        uid = json.loads(json.loads(request.content)["labels"])["agb-operator-uid"]
+        there = [s["sessionId"] for s in self._live() if s["labels"].get("agb-operator-uid") == uid]
+        if there:
+            self._seconds.append(f"{loop_time():.3f}: a session for {uid} is asked for, which has {there}")
+
+    def answered(self, operator: int, request: httpx.Request, sent_at: float, answer: httpx.Response | None) -> None:
+        """Note what an answer tells, None for one that got lost."""
+        endpoint, session_id = _endpoint(request), _session_id(request)
+        if endpoint in LEGAL_FROM:
+            if answer is None or answer.status_code != 429:  # a throttled call was not carried out
+                self._called[operator, session_id] = loop_time()
+                self._told[operator, session_id].clear()
+            return
+        if answer is None:
+            return
+        for seen, word in _statuses(session_id, answer):
+            if sent_at >= self._called.get((operator, seen), float("-inf")):
+                self._told[operator, seen][word] = loop_time()
+
+    # What an operator writes to the cluster
+
+    def written(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Judge a change of an object."""
+        name = f"{loop_time():.3f}: {after['metadata']['name']}"
+        if _content(before) == _content(after):
+            self.complaints.append(f"{name}: a write changed nothing")
+        old, new = before["status"], after["status"]
+        reported = old.get("sessionId")
+        if reported and new.get("sessionId") != reported and reported in {s["sessionId"] for s in self._live()}:
+            self.complaints.append(f"{name}: reports {new.get('sessionId')} while {reported} lives")
+        known = {c["type"]: c for c in old.get("conditions", ())}
+        for condition in new.get("conditions", ()):
+            was = known.get(condition["type"], condition)
+            moved = was["lastTransitionTime"] != condition["lastTransitionTime"]
+            if moved and was["status"] == condition["status"]:
+                self.complaints.append(f"{name}: a transition without a change of the status: {condition}")
+
+    def _live(self) -> list[dict[str, Any]]:
+        return [session for session in self._control.sessions() if session["live"]]
+
+
+def _content(body: Mapping[str, Any]) -> dict[str, Any]:
+    meta = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
+    return {**body, "metadata": meta}
+
+
+def _endpoint(request: httpx.Request) -> str:
+    return request.url.path.rpartition("/")[2]
+
+
+def _session_id(request: httpx.Request) -> str:
+    body = json.loads(request.content or "{}")
+    return str(body.get("sessionId") or request.url.params.get("sessionId") or "")
+
+
+def _statuses(session_id: str, answer: httpx.Response) -> Iterator[tuple[str, str]]:
+    """Read which session has which status, whatever the answer's shape."""
+    try:
+        body = _lower(json.loads(answer.content))
+    except ValueError:
+        return
+    if not isinstance(body, dict):
+        return
+    data = body.get("body", body).get("data")
+    for row in data if isinstance(data, list) else [data]:
+        if isinstance(row, dict):
+            yield str(row.get("sessionid", session_id)), str(row.get("sessionstatus", row.get("status", "")))
+
+
+def _lower(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name.lower(): _lower(inner) for name, inner in value.items()}
+    return [_lower(inner) for inner in value] if isinstance(value, list) else value
