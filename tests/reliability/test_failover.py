@@ -15,11 +15,11 @@ import pytest
 
 from agb_simulator.effects import Delay
 from control_plane import ControlPlane
-from e2e.stack import KEY, Simulator, eventually
+from e2e.stack import Simulator, eventually
 from e2e.tenant import CALLS, Tenant
 from kubectl import Kubectl
 from proxy import Mode, Proxy
-from reliability.replicas import LEASE, Replica, first_call, lease
+from reliability.replicas import LEASE, Deeds, Replica, identity, lease
 
 HAND_OVER = 3.0
 """Seconds from SIGTERM until the standby must be at work."""
@@ -33,22 +33,30 @@ class Pair:
     """A tenant with a settled session `s`, and its two operators."""
 
     tenant: Tenant
-    leader: Replica
-    standby: Replica
     session_id: str
+    leader: Replica
+    leaders: Deeds
+    standby: Replica
+    standbys: Deeds
     network: Proxy
     """Between the leader and the API server."""
 
     def at_work_after(self, since: float, *, within: float) -> float:
         """Ask for a pause, and see how long after `since` the standby asks AGB for it."""
         self.tenant.patch("s", paused=True)
-        took = first_call(self.standby, "pauseSessionAsync", since=since, within=within + 30)
+        took = self.standbys.first_request("pauseSessionAsync", since=since, within=within + 30)
         self.tenant.until_phase("s", "Paused")
         return took
 
-    def calls(self, replica: Replica, *, since: float) -> list[str]:
-        """Name what a replica did to sessions."""
-        return [e.endpoint for e in replica.requests(since=since) if e.endpoint in CALLS]
+    def pausing(self) -> None:
+        """Ask for a pause, and wait until AGB is asked for it."""
+        self.tenant.patch("s", paused=True)
+        eventually(lambda: calls(self.leaders, since=0), every=0.02)
+
+
+def calls(deeds: Deeds, *, since: float) -> list[str]:
+    """Name what was done to sessions."""
+    return [e.endpoint for e in deeds.requests(since=since) if e.endpoint in CALLS]
 
 
 @pytest.fixture
@@ -63,27 +71,34 @@ def pair(
     with ExitStack() as stack:
         network = stack.enter_context(Proxy(urlsplit(control_plane.server_url).port or 0))
 
-        def start(name: str, *, server: str = "") -> Replica:
-            key = f"simulator-key-{tenant.namespace}-{name}"
-            simulator.control.add_key(key, shares_with=KEY)
-            replica = Replica(
+        def start(name: str, *, server: str = "") -> tuple[Replica, Deeds]:
+            who = identity(
                 name,
-                tenant=tenant,
-                control_plane=control_plane,
+                namespace=tenant.namespace,
                 kubectl=kubectl,
-                simulator=simulator,
+                control_plane=control_plane,
+                control=simulator.control,
                 folder=tmp_path,
-                key=key,
                 server=server,
             )
-            return stack.enter_context(replica)
+            deeds = Deeds(who, control=simulator.control, audit=control_plane.audit_events())
+            return stack.enter_context(Replica(who, "--resync=1s", endpoint=simulator.endpoint)), deeds
 
-        leader = start("first", server=f"https://127.0.0.1:{network.port}")
+        leader, leaders = start("first", server=f"https://127.0.0.1:{network.port}")
         eventually(lambda: leader.leads, within=60)
-        standby = start("second").ready()
+        standby, standbys = start("second")
+        standby.ready()
         session_id = tenant.adopt("s", credentials=None)
         tenant.wait("s", "Ready", seconds=60)
-        yield Pair(tenant=tenant, leader=leader, standby=standby, session_id=session_id, network=network)
+        yield Pair(
+            tenant=tenant,
+            session_id=session_id,
+            leader=leader,
+            leaders=leaders,
+            standby=standby,
+            standbys=standbys,
+            network=network,
+        )
         assert tenant.illegal_calls() == 0
 
 
@@ -91,12 +106,12 @@ def test_the_standby_is_ready_and_does_nothing_but_look_at_the_lease(pair: Pair)
     since = time.time()
     pair.tenant.patch("s", paused=True)
     pair.tenant.until_phase("s", "Paused")
-    eventually(lambda: len(pair.standby.cluster_requests(since=since)) >= 3)
+    eventually(lambda: len(pair.standbys.cluster_requests(since=since)) >= 3)
     assert pair.standby.get("/readyz") == (200, "event loop: ok\nlease: ok\n")
     assert pair.standby.get("/healthz")[0] == 200
     assert not pair.standby.leads
-    assert {(e.verb, e.resource) for e in pair.standby.cluster_requests(since=since)} == {("get", "leases")}
-    assert not pair.standby.requests(since=0)
+    assert {(e.verb, e.resource) for e in pair.standbys.cluster_requests(since=since)} == {("get", "leases")}
+    assert not pair.standbys.requests(since=0)
     assert pair.leader.get("/readyz")[0] == 200
 
 
@@ -126,20 +141,19 @@ def test_a_leader_that_loses_the_lease_stops_all_calls_and_ends(pair: Pair) -> N
     assert "Traceback" not in pair.leader.text()
     # It finds out at its next renewal, which is two seconds away, and does nothing from then on.
     assert ended - taken < 10
-    calls = [e for e in pair.leader.requests(since=taken) if e.endpoint in CALLS]
-    renewal = [e for e in pair.leader.cluster_requests(since=taken) if e.resource == "leases"]
+    calls = [e for e in pair.leaders.requests(since=taken) if e.endpoint in CALLS]
+    renewal = [e for e in pair.leaders.cluster_requests(since=taken) if e.resource == "leases"]
     lost_at = renewal[0].finished_at.timestamp()
     assert [e for e in calls if e.wall_time > lost_at + 0.5] == []
-    assert not pair.standby.requests(since=0), "somebody else holds the lease"
+    assert not pair.standbys.requests(since=0), "somebody else holds the lease"
     assert lease(pair.tenant)["holderIdentity"] == "somebody-else", "it gave up a lease that was not its own"
 
 
 def test_a_leader_that_was_frozen_wakes_up_and_does_nothing(pair: Pair) -> None:
     # It is stopped in the middle of a pause, and what it wants to do next is out of date when it goes on.
-    pair.tenant.patch("s", paused=True)
-    eventually(lambda: pair.calls(pair.leader, since=0), every=0.02)
+    pair.pausing()
     frozen = pair.leader.freeze()
-    took = first_call(pair.standby, "getSession", since=frozen, within=TAKE_OVER + 30)
+    took = pair.standbys.first_request("getSession", since=frozen, within=TAKE_OVER + 30)
     assert took < TAKE_OVER, pair.standby.text()
     pair.tenant.until_phase("s", "Paused")
     pair.tenant.patch("s", paused=False)
@@ -149,16 +163,15 @@ def test_a_leader_that_was_frozen_wakes_up_and_does_nothing(pair: Pair) -> None:
     thawed = pair.leader.thaw()
     assert pair.leader.wait(15) == 1
     pair.tenant.until_phase("s", "Paused")
-    assert pair.leader.requests(since=thawed) == []
-    assert pair.leader.effective_writes(since=thawed) == []
+    assert pair.leaders.requests(since=thawed) == []
+    assert pair.leaders.effective_writes(since=thawed) == []
     assert "lost the lease" in pair.leader.text()
 
 
 def test_a_status_that_a_dead_leader_has_sent_arrives_late_and_is_refused(pair: Pair, simulator: Simulator) -> None:
     # AGB takes its time to answer, so that the way to the API server can be held up before the status is written.
     simulator.control.add_fault(Delay(seconds=2.0), endpoint="pauseSessionAsync", session_id=pair.session_id, count=1)
-    pair.tenant.patch("s", paused=True)
-    eventually(lambda: pair.calls(pair.leader, since=0), every=0.02)
+    pair.pausing()
     since = time.time()
     pair.network.set(Mode.STALL)
     assert pair.leader.wait(30) == 1, "it could not renew"
@@ -167,9 +180,9 @@ def test_a_status_that_a_dead_leader_has_sent_arrives_late_and_is_refused(pair: 
     pair.network.set(Mode.PASS)
 
     def refused() -> bool:
-        mine = pair.leader.cluster_requests(since=since)
+        mine = pair.leaders.cluster_requests(since=since)
         return any(e.subresource == "status" and e.code == 409 for e in mine)
 
     eventually(refused)
     assert pair.tenant.get("s") == before
-    assert pair.calls(pair.standby, since=since) == []
+    assert calls(pair.standbys, since=since) == []

@@ -1,0 +1,80 @@
+"""Operators with a bug planted in them, for runs that must turn red: `python -m chaos.planted BUG run ...`.
+
+Each bug takes away one of the rules that the operator's promise rests on. Nothing of this is in the product.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from agb_operator import plan, reconciler
+from agb_operator.__main__ import main
+from agb_operator.cluster import Cluster
+from agb_operator.observer import Observer
+from agb_operator.reports import Action, Facts, Plan
+from agb_operator.resource import AgbSession
+from agb_operator.sessions import SessionClient
+from agb_operator.states import Observation, state_of
+
+
+def no_look() -> None:
+    """Believe what the status says of a settled session instead of looking at it before acting."""
+    look = Observer.observe
+    believed: dict[str, str] = {}
+    pass_over = reconciler.Reconciler.reconcile
+
+    async def reconcile(self: reconciler.Reconciler, key: Any) -> float | None:
+        session = self._store.get(key)
+        if session is not None:
+            believed[session.session_id] = session.status.session_status
+        return await pass_over(self, key)
+
+    async def observe(self: Observer, client: SessionClient, session_id: str, **how: Any) -> Observation:
+        seen = await look(self, client, session_id, **how)
+        word = believed.get(session_id, "")
+        return replace(seen, status=word, state=state_of(word)) if word in ("RUNNING", "PAUSED") else seen
+
+    _replace(reconciler.Reconciler, "reconcile", reconcile)
+    _replace(Observer, "observe", observe)
+
+
+def unguarded_status() -> None:
+    """Write a status over whatever version of the object there is."""
+
+    async def patch_status(
+        self: Cluster, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        path = f"/apis/agb.cloud/v1alpha1/namespaces/{namespace}/agbsessions/{name}/status"
+        return await self._patch(path, {"status": patch})
+
+    _replace(Cluster, "patch_status", patch_status)
+
+
+def early_finalizer() -> None:
+    """Take the finalizer off before the session is released."""
+    decide = plan.before_looking
+
+    def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
+        if session.deleting and session.has_finalizer:
+            return Plan(action=Action.LET_GO)
+        return decide(session, facts=facts)
+
+    _replace(reconciler, "before_looking", before_looking)
+
+
+BUGS: Mapping[str, Callable[[], None]] = {
+    "no-look": no_look,
+    "unguarded-status": unguarded_status,
+    "early-finalizer": early_finalizer,
+}
+
+
+def _replace(owner: Any, name: str, by: Any) -> None:
+    assert hasattr(owner, name), f"the bug has nowhere to go: {owner} has no {name}"
+    setattr(owner, name, by)
+
+
+if __name__ == "__main__":
+    BUGS[sys.argv.pop(1)]()
+    main()

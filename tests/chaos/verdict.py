@@ -1,0 +1,135 @@
+"""The judgement of a run, from outside: by what AGB and the API server say, and by nothing that an operator says."""
+
+import json
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from agb_simulator import Entry
+from agb_simulator.requestlog import ENTRIES
+from chaos.journal import Life, Window
+from e2e.tenant import CALLS
+
+ALLOWANCE = 1.0
+"""Seconds between a look and the call that follows from it, when the machine is busy and the network is slow."""
+UID = "agb-operator-uid"
+
+
+def unsettled(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each AgbSession what is not as asked, or not as its status says."""
+    for body in objects:
+        name, spec, status = body["metadata"]["name"], body["spec"], body.get("status", {})
+        session_id = status.get("sessionId", "")
+        session = sessions.get(session_id, {})
+        wanted = "PAUSED" if spec.get("paused") else "RUNNING"
+        ready: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+        generation = body["metadata"]["generation"]
+        if "deletionTimestamp" in body["metadata"]:
+            yield f"{name}: its deletion is stuck: {ready.get('message')}"
+        elif not session.get("live"):
+            yield f"{name}: there is no session {session_id!r}"
+        elif session["status"] != wanted:
+            yield f"{name}: the session is {session['status']}, and {wanted} is asked for: {ready.get('message')}"
+        elif status.get("sessionStatus") != wanted or status.get("phase") != wanted.title():
+            yield f"{name}: the session is {wanted}, and the status says {status.get('phase')}"
+        elif ready.get("status") != "True" or not (
+            ready.get("observedGeneration") == status.get("observedGeneration") == generation
+        ):
+            yield f"{name}: it is as asked, and the status does not say so: {ready}"
+        elif "sessionId" in spec:
+            if spec["sessionId"] != session_id:
+                yield f"{name}: it adopted another session than the one it names"
+        elif session["labels"].get(UID) != body["metadata"]["uid"]:
+            yield f"{name}: its session {session_id} was created for another resource"
+        elif {k: v for k, v in session["labels"].items() if not k.startswith("agb-operator")} != spec.get("labels"):
+            yield f"{name}: the session's labels are not those of the spec"
+
+
+def strays(
+    objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]], adopted: Iterable[str]
+) -> Iterator[str]:
+    """Say which sessions are left over, and which are missing."""
+    owners = {body["metadata"]["uid"]: body["metadata"]["name"] for body in objects}
+    held: dict[str, list[str]] = defaultdict(list)
+    for session_id, session in sessions.items():
+        if session["live"] and UID in session["labels"]:
+            held[session["labels"][UID]].append(session_id)
+    for uid, session_ids in held.items():
+        if uid not in owners:
+            yield f"leaked: {session_ids}, whose resource is gone"
+        elif len(session_ids) > 1:
+            yield f"{owners[uid]}: has {len(session_ids)} sessions: {session_ids}"
+    for session_id in adopted:
+        if not sessions.get(session_id, {}).get("live"):
+            yield f"{session_id}: was adopted, and is gone although nobody asked for its end"
+
+
+def read_log(path: Path) -> list[Entry]:
+    """Read the simulator's request log; an entry that was completed later stands there twice."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return ENTRIES.validate_python(list({line["seq"]: line for line in lines}.values()))
+
+
+def twice_created(entries: Iterable[Entry]) -> Iterator[str]:
+    """Say for which resources more than one session was ever created."""
+    created = Counter(
+        json.loads(e.labels or "{}").get(UID) for e in entries if e.endpoint == "createSession" and e.applied
+    )
+    for uid, count in created.items():
+        if uid and count > 1:
+            yield f"{count} sessions were created for the resource with uid {uid}"
+
+
+def illegal(entries: Sequence[Entry], lives: Sequence[Life], windows: Sequence[Window]) -> Iterator[str]:
+    """Name each call that did not fit the session's state, unless the simulator's lie is the whole reason.
+
+    The one thing that excuses such a call: an earlier call for the session had been accepted, its process was gone (so
+    that nobody knew of the call), and a provoked stale read hid what the call had led to.
+    """
+    accepted: dict[str, tuple[float, Life | None]] = {}
+    for entry in entries:
+        if entry.endpoint not in CALLS or not entry.session_id:
+            continue
+        life = _life(entry, lives)
+        if entry.illegal:
+            at, by = accepted.get(entry.session_id, (0.0, None))
+            hidden = any(
+                window.began <= at <= window.ended and entry.wall_time <= at + window.lag + ALLOWANCE
+                for window in windows
+            )
+            if not hidden or by == life:
+                yield (
+                    f"{entry.endpoint} of {entry.session_id} while {entry.state_before}, "
+                    f"{entry.wall_time - at:.1f} s after the last call"
+                )
+        if entry.applied:
+            accepted[entry.session_id] = (entry.wall_time, life)
+
+
+def without_lease(
+    entries: Iterable[Entry], claims: Sequence[tuple[float, str]], users: Mapping[str, str]
+) -> Iterator[str]:
+    """Name each call of an operator that somebody else's claim to the Lease forbade.
+
+    Args:
+        entries: AGB's request log.
+        claims: who wrote the Lease when, in order.
+        users: who calls with which key, by its fingerprint.
+    """
+    for entry in entries:
+        user = users.get(entry.key or "")
+        if entry.endpoint not in CALLS or user is None:
+            continue
+        until = bisect_right(claims, entry.wall_time, key=itemgetter(0))
+        since = bisect_right(claims, entry.wall_time - ALLOWANCE, key=itemgetter(0))
+        if user not in (who for _, who in claims[max(0, since - 1) : until]):
+            yield f"{user} called {entry.endpoint} while another one held the lease"
+
+
+def _life(entry: Entry, lives: Sequence[Life]) -> Life | None:
+    """Find the process that made a call: the last of its key that had started by then."""
+    started = [life for life in lives if life.fingerprint == entry.key and life.started <= entry.wall_time]
+    return started[-1] if started else None
