@@ -36,7 +36,7 @@ from .sessions import SessionClient
 from .settings import Settings
 from .store import Store
 from .sweep import Sweep
-from .workers import PASS_DEADLINE, Workers
+from .workers import HUNG, Workers
 from .workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Engine:
             draw=draw,
         )
         self._passes = Progress(
-            "no pass was finished although some wait", limit=PASS_DEADLINE + 30.0, busy=lambda: self._queue.depth > 0
+            "no pass was finished although some wait", limit=HUNG, busy=lambda: self._queue.depth > 0
         )
         self._workers = Workers(
             queue=self._queue,
@@ -166,7 +166,7 @@ class Engine:
     @property
     def checks(self) -> Mapping[str, Check]:
         """What /healthz looks at."""
-        return {"watch": self._watch_problem, "workers": self._passes.problem}
+        return {"watch": self._watch_problem, "workers": self._worker_problem}
 
     def beat(self) -> None:
         """Let the workers' time run only while they have something to do; called every second."""
@@ -249,6 +249,9 @@ class Engine:
         for session in self._store:
             if session.key.namespace == namespace:
                 self._fetch(session.key)
+
+    def _worker_problem(self) -> str:
+        return self._passes.problem() or self._workers.problem()
 
     def _watch_problem(self) -> str:
         return next((problem for progress in self._watches.values() if (problem := progress.problem())), "")

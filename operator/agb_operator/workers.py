@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 PASS_DEADLINE: Final = 180.0
 """Seconds for one pass; every request inside is bounded more tightly, so a pass that reaches this has hung."""
+HUNG: Final = PASS_DEADLINE + 30.0
+"""Seconds after which a pass did not even let itself be given up."""
 
 
 class Workers:
@@ -47,6 +49,15 @@ class Workers:
         self._metrics = metrics
         self._on_pass = on_pass
         self._crashes: dict[Key, int] = {}
+        self._began: dict[Key, float] = {}
+
+    def problem(self) -> str:
+        """Say which pass hangs, however many others get on; "" when none does."""
+        now = asyncio.get_running_loop().time()
+        for key, began in self._began.items():
+            if now - began > HUNG:
+                return f"a pass over {key} has been under way for {now - began:.0f} s"
+        return ""
 
     async def run(self) -> None:
         """Work until cancelled; cancelling drops what is in flight, which the next process picks up by looking."""
@@ -58,9 +69,11 @@ class Workers:
         while True:
             key = await self._queue.get()
             requeue: float | None = None
+            self._began[key] = asyncio.get_running_loop().time()
             try:
                 requeue = await self._pass(key)
             finally:
+                del self._began[key]
                 self._queue.done(key)
             self._on_pass()
             if requeue is not None:

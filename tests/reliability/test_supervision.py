@@ -1,0 +1,148 @@
+"""A part that crashes or hangs never leaves a living process that does nothing.
+
+In virtual time: a part is replaced by one that fails. What a kubelet then does is in the other tests of this folder.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from agb_operator.metrics import Metrics
+from agb_operator.resource import AgbSession, Key
+from agb_operator.states import Observation
+from agb_operator.store import Store
+from agb_operator.sweep import Sweep
+from agb_operator.workers import PASS_DEADLINE, Workers
+from agb_operator.workqueue import WorkQueue
+from fakes import FakeCluster
+from integration.world import KEY, World
+
+pytestmark = pytest.mark.looptime
+
+A, B = Key("ml", "a"), Key("ml", "b")
+
+
+def errors(metrics: Metrics) -> str:
+    """Give the line that counts unforeseen errors."""
+    page = metrics.page()[0].decode()
+    return next(
+        line for line in page.splitlines() if line.startswith('agb_reconcile_errors_total{reason="Unforeseen"}')
+    )
+
+
+@pytest.fixture
+def queue() -> WorkQueue:
+    return WorkQueue()
+
+
+async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with World() as world:
+        for name in ("bad", "good"):
+            world.apply(name, sessionId=world.control.add_session(KEY))
+            await world.ready("Running", name)
+        look = world.operator.observer.observe
+        bad = world.session("bad").session_id
+
+        async def observe(client: Any, session_id: str, **how: Any) -> Observation:
+            if session_id == bad:
+                raise RuntimeError("a bug")
+            return await look(client, session_id, **how)
+
+        monkeypatch.setattr(world.operator.observer, "observe", observe)
+        world.patch("bad", paused=True)
+        world.patch("good", paused=True)
+        await world.ready("Paused", "good")
+        assert not errors(world.operator.metrics).endswith(" 0.0")
+        assert "ml/bad: a pass ended in an unforeseen way" in caplog.text
+        monkeypatch.undo()
+        await world.ready("Paused", "bad", within=400)
+
+
+async def test_a_pass_that_hangs_is_given_up_and_the_other_sessions_are_served_meanwhile(queue: WorkQueue) -> None:
+    served: list[Key] = []
+
+    async def reconcile(key: Key) -> float | None:
+        if key == A and A not in served:
+            served.append(A)
+            await asyncio.Event().wait()
+        served.append(key)
+        return None
+
+    metrics = Metrics()
+    working = Workers(queue=queue, reconcile=reconcile, count=2, metrics=metrics, on_pass=lambda: None)
+    task = asyncio.create_task(working.run())
+    queue.add(A)
+    queue.add(B)
+    await asyncio.sleep(1)
+    assert served == [A, B]
+    await asyncio.sleep(PASS_DEADLINE + 5)
+    assert served == [A, B, A]
+    assert errors(metrics).endswith(" 1.0")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_pass_that_cannot_even_be_given_up_fails_the_probe_although_others_get_on(queue: WorkQueue) -> None:
+    over = asyncio.Event()
+
+    async def reconcile(key: Key) -> float | None:
+        while key == A and not over.is_set():  # a pass that cannot be cancelled
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+        return None if key == A else 1.0
+
+    working = Workers(queue=queue, reconcile=reconcile, count=2, metrics=Metrics(), on_pass=lambda: None)
+    task = asyncio.create_task(working.run())
+    queue.add(A)
+    queue.add(B)
+    await asyncio.sleep(PASS_DEADLINE)
+    assert working.problem() == ""
+    await asyncio.sleep(60)
+    assert working.problem().startswith("a pass over ml/a has been under way")
+    over.set()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_worker_that_crashes_ends_all_of_them(queue: WorkQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reconcile(_: Key) -> float | None:
+        return 1.0
+
+    def add_after(key: Key, seconds: float) -> None:
+        raise RuntimeError(f"a bug: {key} {seconds}")
+
+    monkeypatch.setattr(queue, "add_after", add_after)
+    working = Workers(queue=queue, reconcile=reconcile, count=2, metrics=Metrics(), on_pass=lambda: None)
+    queue.add(A)
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(working.run(), 5)
+    assert caught.group_contains(RuntimeError, match="a bug")
+
+
+async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() -> None:
+    cluster, store = FakeCluster(), Store()
+    for name in ("stays", "goes"):
+        store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
+    cluster.delete("ml", "goes")
+    cluster.apply("ml", "new", {"sessionId": "session-new"})
+    missing: list[str] = []
+    unknown: list[Key] = []
+    sweep = Sweep(
+        cluster=cluster,
+        store=store,
+        namespaces=("ml",),
+        interval=300.0,
+        on_missing=lambda session: missing.append(session.key.name),
+        on_unknown=unknown.append,
+    )
+    task = asyncio.create_task(sweep.run())
+    await asyncio.sleep(299)
+    assert not missing
+    await asyncio.sleep(2)
+    assert (missing, unknown) == (["goes"], [Key("ml", "new")])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
