@@ -17,6 +17,7 @@ def test_a_minute_of_chaos_loses_nothing() -> None:
     assert not outcome.violations, "\n".join([*outcome.violations, *outcome.report])
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     ("bug", "lanes", "sign"),
     [
