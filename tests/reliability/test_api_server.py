@@ -53,7 +53,9 @@ class Cluster:
     def install_crd(self) -> None:
         """Install the CRD and wait until it is served."""
         self.must("apply", "--filename", str(CRD_FILE))
-        self.must("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
+        # kubectl does not wait for a status that is not there yet, but ends with an error.
+        wait = ("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
+        eventually(lambda: self.kubectl(*wait).succeeded)
 
     @contextmanager
     def tenant(self, kubeconfig: Path | None = None) -> Iterator[tuple[Tenant, Kubelet]]:
