@@ -24,6 +24,8 @@ from .status import Operation, OperationState, OperationType, Reason, Report, Tr
 
 SETTLE: Final = 5.0
 """Seconds, doubled with each attempt, for which the state that a call has left may be a stale read."""
+SHORTEST: Final = 0.1
+"""Seconds until a pass comes back at the earliest, to see whether a read is still stale."""
 MANY_ATTEMPTS: Final = 3
 """Failures after which a person should look."""
 
@@ -48,7 +50,7 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Fac
         # The spec was flipped back at once: what looks like the goal may be what the accepted call is leaving.
         wait = _stale_for(last, now=now, facts=facts)
         if wait > 0:
-            return Plan(requeue=min(wait, session.poll_interval.total_seconds()))
+            return _wait(session, wait)
     paused = seen.state == SessionState.PAUSED
     ready = Verdict(
         status=Truth.TRUE,
@@ -70,6 +72,11 @@ def _stale_for(last: Operation, *, now: datetime, facts: Facts) -> float:
     """Give the seconds for which a look may still show the state that the last accepted call has left."""
     since = elapsed(last, now) if facts.since_call is None else facts.since_call
     return min(SLOW, SETTLE * 2.0 ** min(last.attempts, 16)) - since if last.attempts else 0.0
+
+
+def _wait(session: AgbSession, seconds: float) -> Plan:
+    # What is left of a wait may be a rounding error: that many passes would follow without time going by.
+    return Plan(requeue=min(max(seconds, SHORTEST), session.poll_interval.total_seconds()))
 
 
 def finished(
@@ -160,7 +167,7 @@ def call(session: AgbSession, seen: Observation, action: Action, *, now: datetim
         # An accepted call left the session where it was: a stale read at first, a failure after that.
         wait = _stale_for(last, now=now, facts=facts)
         if wait > 0:
-            return Plan(requeue=min(wait, session.poll_interval.total_seconds()))
+            return _wait(session, wait)
         if last.state == OperationState.IN_PROGRESS and elapsed(last, now) > session.timeout.total_seconds():
             return _call_failed(session, seen, last, now=now)
     elif facts.called == action and facts.since_call is not None and facts.since_call < SETTLE:
