@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from agb_simulator.effects import Delay
 from control_plane import ControlPlane
 from e2e.stack import Simulator, eventually
 from e2e.tenant import CALLS, Tenant
 from kubectl import Kubectl
-from proxy import Mode, Proxy
+from proxy import Proxy
 from reliability.replicas import LEASE, Deeds, Replica, identity, lease
 
 HAND_OVER = 3.0
@@ -166,23 +165,3 @@ def test_a_leader_that_was_frozen_wakes_up_and_does_nothing(pair: Pair) -> None:
     assert pair.leaders.requests(since=thawed) == []
     assert pair.leaders.effective_writes(since=thawed) == []
     assert "lost the lease" in pair.leader.text()
-
-
-def test_a_status_that_a_dead_leader_has_sent_arrives_late_and_is_refused(pair: Pair, simulator: Simulator) -> None:
-    # AGB takes its time to answer, so that the way to the API server can be held up before the status is written.
-    simulator.control.add_fault(Delay(seconds=2.0), endpoint="pauseSessionAsync", session_id=pair.session_id, count=1)
-    pair.pausing()
-    since = time.time()
-    pair.network.set(Mode.STALL)
-    assert pair.leader.wait(30) == 1, "it could not renew"
-    pair.tenant.until_phase("s", "Paused")
-    before = pair.tenant.get("s")
-    pair.network.set(Mode.PASS)
-
-    def refused() -> bool:
-        mine = pair.leaders.cluster_requests(since=since)
-        return any(e.subresource == "status" and e.code == 409 for e in mine)
-
-    eventually(refused)
-    assert pair.tenant.get("s") == before
-    assert calls(pair.standbys, since=since) == []
