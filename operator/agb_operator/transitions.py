@@ -172,7 +172,7 @@ def call(session: AgbSession, seen: Observation, action: Action, *, now: datetim
             return _call_failed(session, seen, last, now=now)
     elif facts.called == action and facts.since_call is not None and facts.since_call < SETTLE:
         # It was sent, but its answer or the write about it was lost: what is seen may be from before it.
-        return Plan(requeue=min(SETTLE - facts.since_call, session.poll_interval.total_seconds()))
+        return _wait(session, SETTLE - facts.since_call)
     # The API promises that an accepted call shows at once, so the report is what the next look will say.
     expected = replace(seen, state=state, status=status)
     operation = begun(session, kind, now=now, attempts=(last.attempts if last is not None else 0) + 1)
