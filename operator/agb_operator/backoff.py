@@ -24,6 +24,11 @@ def retry_delay(failures: int, *, draw: float) -> float:
     return top * (0.1 + 0.9 * draw)
 
 
+def told_delay(seconds: float, *, draw: float) -> float:
+    """Give the wait where it is known when to come back; up to a quarter more, `draw` is random in [0, 1)."""
+    return seconds * (1.0 + 0.25 * draw)
+
+
 def jittered(seconds: float, *, draw: float, spread: float = 0.1) -> float:
     """Spread an interval by at most `spread` of itself to either side; `draw` is random in [0, 1)."""
     return seconds * (1.0 + spread * (2.0 * draw - 1.0))

@@ -1,7 +1,8 @@
 """A circuit breaker: after failures that the next call would only repeat, it answers in the called one's place.
 
 It knows neither keys nor endpoints: `limits` says which outcomes count. While open it lets one call through now and
-then, at growing intervals, to find out whether things are better.
+then, at growing intervals, to find out whether things are better. Passing failures leave here with the time of the
+next such try, so that the callers keep in step with it: a caller's own back-off would outlast the trouble.
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 
-from .errors import AgbError
+from .errors import AgbError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Breaker:
     def check(self) -> None:
         """Raise what opened the breaker, unless a call may go ahead now; takes no turn."""
         if self._because is not None and (self._probing or self._clock() < self._retry_at):
-            raise self._because()
+            raise self._dated(self._because())
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -106,8 +107,16 @@ class Breaker:
                     logger.warning("%s: no more calls for now: %s", self._name, outcome.message)
                     self._open(outcome)
                     self._on_change(True)
+                if self._because is not None:
+                    self._dated(outcome)
             case Verdict.SILENT:
                 pass
+
+    def _dated(self, error: AgbError) -> AgbError:
+        """Put into a passing failure when to come back; while a try is on its way, that is a guess."""
+        if isinstance(error, TransientError):
+            error.retry_after = max(self._retry_at - self._clock(), self._wait / 2)
+        return error
 
     def _open(self, error: AgbError) -> None:
         """Open, or stay open. Calls that were under way when it opened change nothing: only a probe does."""

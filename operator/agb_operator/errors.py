@@ -4,9 +4,9 @@ A caller needs two answers from an error: *may the same call simply be tried lat
 or *must something change first?* (`TerminalError`); and *which reason do people read?* (`reason`).
 
     AgbError
-    ├── TransientError            try again with back-off
+    ├── TransientError            try again: after `retry_after` seconds where that is known, else with back-off
     │   ├── ApiUnavailable        network failure, 5xx, an answer that is no answer
-    │   ├── Throttled             429; the whole key waits `retry_after` seconds
+    │   ├── Throttled             429; the whole key waits
     │   ├── NotLeading            not sent, because another replica may be at work
     │   └── IllegalState          the call does not fit the session's state: look again, then decide
     └── TerminalError             report and rest; looked at again slowly
@@ -66,17 +66,11 @@ class AgbError(Exception):
 
 
 class TransientError(AgbError):
-    """May pass by itself: the same call is tried again with back-off."""
+    """May pass by itself: the same call is tried again.
 
-
-class ApiUnavailable(TransientError):
-    """No usable answer: connect, TLS, timeout, reset, 5xx, or a body that is not the API's."""
-
-
-class Throttled(TransientError):
-    """The API asked for fewer calls (HTTP 429); `retry_after` is in seconds, None when it named no time."""
-
-    reason = "Throttled"
+    Args:
+        retry_after: seconds after which the next try makes sense, None when nobody knows; see `AgbError` for the rest.
+    """
 
     def __init__(
         self,
@@ -85,10 +79,23 @@ class Throttled(TransientError):
         code: str = "",
         http_status: int | None = None,
         request_id: str = "",
+        outcome_unknown: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, code=code, http_status=http_status, request_id=request_id)
+        super().__init__(
+            message, code=code, http_status=http_status, request_id=request_id, outcome_unknown=outcome_unknown
+        )
         self.retry_after = retry_after
+
+
+class ApiUnavailable(TransientError):
+    """No usable answer: connect, TLS, timeout, reset, 5xx, or a body that is not the API's."""
+
+
+class Throttled(TransientError):
+    """The API asked for fewer calls (HTTP 429)."""
+
+    reason = "Throttled"
 
 
 class NotLeading(TransientError):

@@ -14,7 +14,6 @@ from .errors import (
     RequestRefused,
     SessionNotFound,
     TerminalError,
-    Throttled,
 )
 from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, no_look_verdict, seen_report, unseen_phase
 from .resource import AgbSession
@@ -46,7 +45,7 @@ def failed(
         session: the resource.
         error: what went wrong.
         facts: what this process remembers; `failing_for` counts from the first failure in a row.
-        retry: the back-off's wait, in seconds.
+        retry: seconds until the next try of what may pass, by the back-off or by the error's own word.
         attempted: the call that failed, `NONE` for a look.
         seen: the look of this pass, None when the look is what failed.
     """
@@ -104,8 +103,6 @@ def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Annou
 
 def _requeue(error: AgbError, retry: float) -> float:
     match error:
-        case Throttled(retry_after=float() | int() as seconds):
-            return max(float(seconds), retry)
         case CredentialsMissing() | CredentialsRejected():
             return SECRET_RECHECK
         case QuotaExceeded():

@@ -37,11 +37,12 @@ class Memory:
     stray: str = ""
     """A session with our UID label that the resource never reported; it is released with the resource."""
 
-    def note_failure(self, now: float) -> None:
-        """Count a failure in a row."""
+    def note_failure(self, now: float, *, told_when: bool = False) -> None:
+        """Count a failure in a row; one that came with the time of the next try does not lengthen the back-off."""
         if not self.failures:
             self.failing_since = now
-        self.failures += 1
+        if not (told_when and self.failures):
+            self.failures += 1
 
     def note_loss(self) -> None:
         """Forget what was known of a session that another one is to replace: its create was answered long since."""

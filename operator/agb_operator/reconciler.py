@@ -23,6 +23,7 @@ from .errors import (
     NotLeading,
     ObjectNotFound,
     TerminalError,
+    TransientError,
 )
 from .failure import failed
 from .memory import Memories, Memory
@@ -234,11 +235,14 @@ class Reconciler:
     ) -> Plan:
         if isinstance(error, NotLeading):
             raise error
-        memory.note_failure(self._clock())
+        told = error.retry_after if isinstance(error, TransientError) else None
+        memory.note_failure(self._clock(), told_when=told is not None)
         self._metrics.reconcile_error(error.reason)
         if isinstance(error, CredentialsRejected) and self._credentials.refused(session):
             return Plan(requeue=0.0)  # the Secret may hold a new key already
-        logger.warning(
+        logger.log(
+            # The breaker or the answer that closed the key has been heard of once: not for every resource again.
+            logging.WARNING if told is None else logging.DEBUG,
             "%s: %s failed: %s",
             session.key,
             "a look" if attempted == Action.NONE else attempted,
@@ -251,7 +255,8 @@ class Reconciler:
             },
         )
         facts = self._memories.facts(session)
-        return failed(session, error, facts=facts, retry=self._retry(memory), attempted=attempted, seen=seen)
+        retry = self._retry(memory) if told is None else backoff.told_delay(told, draw=self._draw())
+        return failed(session, error, facts=facts, retry=retry, attempted=attempted, seen=seen)
 
     def _retry(self, memory: Memory) -> float:
         return backoff.retry_delay(memory.failures, draw=self._draw())

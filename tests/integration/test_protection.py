@@ -1,5 +1,6 @@
 """AGB is protected from us, and no resource waits for another one's trouble; the whole operator in virtual time."""
 
+import asyncio
 import statistics
 
 import pytest
@@ -11,6 +12,8 @@ from simulated import loop_time
 pytestmark = pytest.mark.looptime
 
 FLEET = 500
+SERVED_WITHIN = 90.0
+"""Seconds after the end of a trouble until what was asked for is done, the transition included."""
 
 
 async def test_of_500_flips_at_once_the_slowest_waits_less_than_three_times_the_median() -> None:
@@ -69,8 +72,29 @@ async def test_a_dead_endpoint_is_asked_now_and_then_and_not_by_everybody() -> N
         # Without the breaker each of the fifty would have asked some eight times by now.
         assert world.control.stats()["requests"] - before < 50
         world.control.remove_fault(fault)
+        mended = loop_time()
         for name in names:
             await world.ready("Paused", name, within=400)
+        assert loop_time() - mended < SERVED_WITHIN
+        world.assert_clean()
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 30])
+async def test_a_single_session_is_served_soon_after_a_dead_endpoint_has_come_back(minutes: int) -> None:
+    async with World() as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        fault = world.control.add_fault(HttpError(status=503, html=True))
+        world.patch(paused=True)
+        died = loop_time()
+        while loop_time() - died < 60 * minutes:
+            await asyncio.sleep(7)  # patches, each of which is a reason to try at once, do not lengthen the back-off
+            world.patch(paused=loop_time() // 7 % 2 == 0)
+        world.patch(paused=True)
+        world.control.remove_fault(fault)
+        mended = loop_time()
+        await world.ready("Paused", within=400)
+        assert loop_time() - mended < SERVED_WITHIN
         world.assert_clean()
 
 

@@ -1,4 +1,4 @@
-"""A thousand lives of resources, with lost answers and an operator that is killed all the time: nothing leaks or hangs."""
+"""A thousand lives of resources, with lost answers and an operator killed all the time: nothing leaks or hangs."""
 
 import asyncio
 from random import Random
