@@ -4,6 +4,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from agb_operator.errors import ClusterError, Conflict, ObjectNotFound
@@ -15,6 +16,8 @@ Listener = Callable[[str | None, dict[str, Any]], None]
 class SentEvent:
     """One Event that the operator has sent."""
 
+    event_id: str
+    at: datetime
     namespace: str
     name: str
     severity: str
@@ -153,6 +156,8 @@ class FakeCluster:
     async def record_event(
         self,
         *,
+        event_id: str,
+        at: datetime,
         namespace: str,
         name: str,
         uid: str,
@@ -162,7 +167,12 @@ class FakeCluster:
         message: str,
     ) -> None:
         await self._travel()
-        self.events.append(SentEvent(namespace=namespace, name=name, severity=severity, reason=reason, message=message))
+        sent = SentEvent(
+            event_id=event_id, at=at, namespace=namespace, name=name, severity=severity, reason=reason, message=message
+        )
+        if any((known.name, known.event_id) == (name, event_id) for known in self.events):
+            raise Conflict(f"Event {name}.{event_id} exists", http_status=409)
+        self.events.append(sent)
 
     # Inside
 

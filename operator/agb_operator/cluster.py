@@ -10,7 +10,6 @@ import base64
 import logging
 import os
 import re
-import secrets
 import socket
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -139,6 +138,8 @@ class Cluster:
     async def record_event(
         self,
         *,
+        event_id: str,
+        at: datetime,
         namespace: str,
         name: str,
         uid: str,
@@ -151,13 +152,18 @@ class Cluster:
 
         A core/v1 Event with the fields of events.k8s.io/v1 beside the older ones: the newer API refuses
         timestamps that `kubectl get events --sort-by=.lastTimestamp`, as people type it, sorts by.
+
+        Args:
+            event_id: unique for the object; ends the Event's name.
+            at: when it happened.
+
+        Raises:
+            Conflict: there is an Event with this id.
         """
-        now = datetime.now(UTC)
-        seconds = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        seconds = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         about = {"apiVersion": GROUP_VERSION, "kind": "AgbSession", "namespace": namespace, "name": name, "uid": uid}
         event = {
-            # Unique without a look: many events about one object may be sent in the same microsecond.
-            "metadata": {"namespace": namespace, "name": f"{name[:230]}.{secrets.token_hex(8)}"},
+            "metadata": {"namespace": namespace, "name": f"{name[:230]}.{event_id}"},
             "involvedObject": about,
             "type": severity,
             "reason": reason,
@@ -166,7 +172,7 @@ class Cluster:
             "count": 1,
             "firstTimestamp": seconds,
             "lastTimestamp": seconds,
-            "eventTime": micro_time(now),
+            "eventTime": micro_time(at),
             "source": {"component": "agb-operator"},
             "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,

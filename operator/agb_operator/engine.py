@@ -28,6 +28,7 @@ from .memory import Memories
 from .metrics import Metrics
 from .observer import Observer
 from .reconciler import Reconciler
+from .recorder import Recorder
 from .reporter import Reporter
 from .resource import GROUP, PLURAL, VERSION, Key, own_labels
 from .resync import Resync
@@ -99,7 +100,15 @@ class Engine:
             on_key=hide,
         )
         observer = Observer(own_labels=own_labels(settings.cluster_name))
-        reporter = Reporter(cluster=cluster, store=self._store, metrics=metrics, leads=leads, wall=_wall)
+        self._recorder = Recorder(cluster=cluster, leads=leads, wall=_wall)
+        reporter = Reporter(
+            cluster=cluster,
+            store=self._store,
+            metrics=metrics,
+            record=self._recorder.record,
+            leads=leads,
+            wall=_wall,
+        )
         creator = Creator(
             memories=self._memories,
             reporter=reporter,
@@ -183,11 +192,13 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_endless("workers", self._workers.run()))
+                group.create_task(_endless("events", self._recorder.run()))
                 group.create_task(_endless("resync", self._resync.run()))
                 group.create_task(_endless("sweep", self._sweep.run()))
                 group.create_task(_endless("watch", self._watch()))
         finally:
             self._queue.clear()
+            await self._recorder.flush()
             await self._api.aclose()
 
     async def _watch(self) -> None:

@@ -181,7 +181,7 @@ class Reconciler:
                     pass
                 case Action.HOLD | Action.LET_GO:
                     await self._reporter.set_finalizer(session, held=step.action == Action.HOLD)
-                    await self._reporter.announce(session, step.announcements)
+                    self._reporter.announce(session, step.announcements)
                     return step.requeue
                 case Action.CREATE:
                     assert account is not None

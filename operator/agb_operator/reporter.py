@@ -1,4 +1,4 @@
-"""What the operator writes to the cluster about an AgbSession: status, finalizer, Events.
+"""What the operator writes to the cluster about an AgbSession: status and finalizer; it names the Events to be sent.
 
 Owns that a write happens only when it changes something, that it is guarded by the version the decision was made from,
 and that the store knows the outcome before the watch tells it.
@@ -7,7 +7,7 @@ and that the store knows the outcome before the watch tells it.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from .errors import ClusterError, NotLeading, ObjectNotFound
 from .metrics import Metrics
@@ -36,19 +36,6 @@ class SessionWriter(Protocol):
     ) -> dict[str, Any]:
         """Replace the finalizers of exactly this version."""
 
-    async def record_event(
-        self,
-        *,
-        namespace: str,
-        name: str,
-        uid: str,
-        severity: Literal["Normal", "Warning"],
-        reason: str,
-        action: str,
-        message: str,
-    ) -> None:
-        """Create one Event about an AgbSession."""
-
 
 class Reporter:
     """Writes what was decided.
@@ -57,6 +44,7 @@ class Reporter:
         cluster: takes the writes.
         store: is told of each outcome.
         metrics: measures finished operations.
+        record: takes an Event to be sent; must not block.
         leads: says whether this replica may act at this very moment; asked right before each write.
         wall: the time of day.
     """
@@ -67,12 +55,14 @@ class Reporter:
         cluster: SessionWriter,
         store: Store,
         metrics: Metrics,
+        record: Callable[[AgbSession, Announcement], None],
         leads: Callable[[], bool],
         wall: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._metrics = metrics
+        self._record = record
         self._leads = leads
         self._wall = wall
 
@@ -96,7 +86,7 @@ class Reporter:
         written = self._take(body)
         self._log(session, before, after)
         self._measure(before, after)
-        await self.announce(session, announcements)
+        self.announce(session, announcements)
         return written
 
     async def set_finalizer(self, session: AgbSession, *, held: bool) -> None:
@@ -122,21 +112,10 @@ class Reporter:
         except ClusterError as error:
             logger.warning("%s: could not be read again: %s", session.key, error)
 
-    async def announce(self, session: AgbSession, announcements: Iterable[Announcement]) -> None:
-        """Send events; one that cannot be sent is logged and never holds up the work."""
+    def announce(self, session: AgbSession, announcements: Iterable[Announcement]) -> None:
+        """Have Events sent."""
         for news in announcements:
-            try:
-                await self._cluster.record_event(
-                    namespace=session.key.namespace,
-                    name=session.key.name,
-                    uid=session.uid,
-                    severity="Warning" if news.warning else "Normal",
-                    reason=news.reason,
-                    action="Reconcile",
-                    message=news.message,
-                )
-            except ClusterError as error:
-                logger.warning("%s: event %s could not be sent: %s", session.key, news.reason, error)
+            self._record(session, news)
 
     def _check_leads(self) -> None:
         if not self._leads():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ async def test_kubectl_shows_the_events(cluster: Cluster, kubectl: Kubectl, name
     uid = (await cluster.read(namespace, "batch"))["metadata"]["uid"]
     for reason, message in (("Paused", "the session is paused"), ("PauseTimedOut", "é" * 2000)):
         await cluster.record_event(
+            event_id=reason.lower(),
+            at=datetime.now(UTC),
             namespace=namespace,
             name="batch",
             uid=uid,

@@ -23,6 +23,7 @@ from agb_operator.memory import Memories
 from agb_operator.metrics import Metrics
 from agb_operator.observer import Observer
 from agb_operator.reconciler import Reconciler
+from agb_operator.recorder import Recorder
 from agb_operator.reporter import Reporter
 from agb_operator.resource import AgbSession, own_labels
 from agb_operator.resync import Resync
@@ -79,7 +80,15 @@ class RunningOperator:
             on_key=lambda key: None,
         )
         self.observer = Observer(own_labels=own_labels("test"))
-        self.reporter = Reporter(cluster=cluster, store=self.store, metrics=self.metrics, leads=leads, wall=wall)
+        self.recorder = Recorder(cluster=cluster, leads=leads, wall=wall)
+        self.reporter = Reporter(
+            cluster=cluster,
+            store=self.store,
+            metrics=self.metrics,
+            record=self.recorder.record,
+            leads=leads,
+            wall=wall,
+        )
         creator = Creator(
             memories=self.memories, reporter=self.reporter, cluster_name="test", clock=loop_time, wall=wall
         )
@@ -120,7 +129,8 @@ class RunningOperator:
         for body in list(self.cluster.objects.values()):
             self.informer.event(None, dict(body))
         self.cluster.listeners.append(self.informer.event)
-        self._tasks = [asyncio.create_task(self.workers.run()), asyncio.create_task(self.resync.run())]
+        parts = (self.workers, self.resync, self.recorder)
+        self._tasks = [asyncio.create_task(part.run()) for part in parts]
 
     async def kill(self) -> None:
         """Stop at once, wherever it is; nothing is finished."""
