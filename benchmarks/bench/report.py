@@ -59,6 +59,7 @@ def _flips(result: Mapping[str, Any]) -> list[str]:
     return [
         done,
         _seconds(result["wall"]),
+        _seconds(result.get("seconds_to_last_write")),
         _seconds(latency.get("p50")),
         _seconds(latency.get("p99")),
         _number(result.get("slowest_to_median")),
@@ -110,6 +111,7 @@ _COLUMNS: Final = {
         [
             "flips",
             "wall",
+            "last write",
             "p50",
             "p99",
             "slowest/median",

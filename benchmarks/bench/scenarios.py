@@ -9,13 +9,13 @@ import json
 import logging
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final
 
 from .fleet import Fleet
-from .stage import Stage
+from .stage import Counts, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ SPACING: Final = 0.3
 """Seconds between the starts of two of them."""
 RATE: Final = 50.0
 """Requests a second that AGB allows in scenario (e)."""
-_AFTERMATH: Final = 0.5
-"""Seconds for the events that follow the last status writes."""
+_QUIET: Final = 1.5
+"""Seconds without a write after which everything has been written, the Events that follow the statuses included."""
 _CALLS: Final = ("pauseSessionAsync", "resumeSessionAsync")
 
 
@@ -186,9 +186,9 @@ class Trial:
             await stage.user.pause_all(stage.sessions, False, sent)
             patched = time.time()
             await self._settle(fleet, stage.size)
-            await asyncio.sleep(_AFTERMATH)
+            counts = await self._last_writes(since)
             took = [fleet.settled_at[name] - at for name, at in sent.items() if name in fleet.settled_at]
-            result = self._flip_result(since(), took, wall=max(fleet.settled_at.values(), default=began) - began)
+            result = self._flip_result(counts, took, began=began, ended=max(fleet.settled_at.values(), default=began))
         stage.stop()
         return {**result, "seconds_of_patching": patched - began}
 
@@ -199,16 +199,27 @@ class Trial:
         await self._settle(fleet, count)
         ended = max(fleet.settled_at.values(), default=started)
         took = [at - started for at in fleet.settled_at.values()]
-        await asyncio.sleep(_AFTERMATH)
-        return self._flip_result(since(), took, wall=ended - started)
+        return self._flip_result(await self._last_writes(since), took, began=started, ended=ended)
 
-    def _flip_result(self, counts: Any, took: list[float], *, wall: float) -> Result:
+    async def _last_writes(self, since: Callable[[], Counts]) -> Counts:
+        """Wait until nothing more is written; returns what was done until then."""
+        deadline = time.monotonic() + self._limits.deadline
+        counts = since()
+        while self._stage.running and time.monotonic() < deadline:
+            await asyncio.sleep(_QUIET)
+            before, counts = counts, since()
+            if counts.writes == before.writes:
+                break
+        return counts
+
+    def _flip_result(self, counts: Counts, took: list[float], *, began: float, ended: float) -> Result:
         size, usage = self._stage.size, self._stage.usage() if self._stage.running else None
         calls = sum(counts.calls.values())
         return {
             "finished": len(took) == size,
             "flips": len(took),
-            "wall": wall,
+            "wall": ended - began,
+            "seconds_to_last_write": counts.last_write - began,
             "latency": _spread(took),
             "slowest_to_median": max(took) / median(took) if took else None,
             "writes_per_flip": sum(counts.writes.values()) / size,

@@ -34,9 +34,13 @@ _READY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What a contender did between two moments: API server writes by kind, AGB calls by endpoint, seconds of CPU."""
+    """What a contender did between two moments: API server writes by kind, AGB calls by endpoint, seconds of CPU.
+
+    `last_write` is the time of day of the last of the writes, 0 when there was none.
+    """
 
     writes: Mapping[str, int]
+    last_write: float
     calls: Mapping[str, int]
     refused_calls: int
     cpu: float
@@ -119,19 +123,23 @@ class Stage:
         """Begin to count; call the result for what has happened since."""
         audit = self._cluster.audit_events()
         before, cpu, server, simulator = self.control.stats(), self.cpu(), *self._others()
+        writes: dict[str, int] = {}
+        last_write = 0.0
 
         def since() -> Counts:
             used, (server_now, simulator_now) = self.cpu(), self._others()
             after = self.control.stats()
-            writes: dict[str, int] = {}
+            nonlocal last_write
             for event in audit.read_new():
                 if event.user == self._contender_user.name and event.is_write:
                     kind = event.resource + (f"/{event.subresource}" if event.subresource else "")
                     kind += "" if event.code < 300 else f" (HTTP {event.code})"
                     writes[kind] = writes.get(kind, 0) + 1
+                    last_write = event.finished_at.timestamp()
             calls, refused = _difference(before, after)
             return Counts(
-                writes=writes,
+                writes=dict(writes),
+                last_write=last_write,
                 calls=calls,
                 refused_calls=refused,
                 cpu=used - cpu,

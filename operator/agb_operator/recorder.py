@@ -16,12 +16,12 @@ from typing import Final, Literal, Protocol
 
 from .errors import ClusterError, ClusterUnavailable, Conflict
 from .reports import Announcement
-from .resource import AgbSession
+from .resource import AgbSession, Key
 
 logger = logging.getLogger(__name__)
 
-ROOM: Final = 10_000
-"""Events that may wait; each is about a kilobyte."""
+ROOM: Final = 20_000
+"""Events that may wait; each is about a kilobyte, and after a burst some hundred are sent in a second."""
 TRIES: Final = 5
 _FIRST_WAIT: Final = 1.0
 _SENDERS: Final = 2
@@ -51,7 +51,8 @@ class EventWriter(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Event:
-    session: AgbSession
+    key: Key
+    uid: str
     news: Announcement
     at: datetime
     event_id: str
@@ -74,7 +75,7 @@ class Recorder:
 
     def record(self, session: AgbSession, news: Announcement) -> None:
         """Take an Event that happens now; it is sent soon."""
-        event = _Event(session=session, news=news, at=self._wall(), event_id=secrets.token_hex(8))
+        event = _Event(key=session.key, uid=session.uid, news=news, at=self._wall(), event_id=secrets.token_hex(8))
         try:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:
@@ -108,7 +109,6 @@ class Recorder:
             raise
 
     async def _send(self, event: _Event) -> None:
-        session, news = event.session, event.news
         wait = _FIRST_WAIT
         for tries_left in reversed(range(TRIES)):
             if not self._leads():
@@ -118,13 +118,13 @@ class Recorder:
                 await self._cluster.record_event(
                     event_id=event.event_id,
                     at=event.at,
-                    namespace=session.key.namespace,
-                    name=session.key.name,
-                    uid=session.uid,
-                    severity="Warning" if news.warning else "Normal",
-                    reason=news.reason,
+                    namespace=event.key.namespace,
+                    name=event.key.name,
+                    uid=event.uid,
+                    severity="Warning" if event.news.warning else "Normal",
+                    reason=event.news.reason,
                     action="Reconcile",
-                    message=news.message,
+                    message=event.news.message,
                 )
             except Conflict:
                 return  # the answer to an earlier try was lost
@@ -142,4 +142,4 @@ class Recorder:
 
 
 def _drop(event: _Event, why: str) -> None:
-    logger.warning("%s: event %s could not be sent: %s", event.session.key, event.news.reason, why)
+    logger.warning("%s: event %s could not be sent: %s", event.key, event.news.reason, why)
