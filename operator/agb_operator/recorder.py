@@ -8,7 +8,6 @@ people must not miss is in the status.
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,11 +70,15 @@ class Recorder:
         self._cluster = cluster
         self._leads = leads
         self._wall = wall
+        self._nanoseconds = 0
         self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
 
     def record(self, session: AgbSession, news: Announcement) -> None:
         """Take an Event that happens now; it is sent soon."""
-        event = _Event(key=session.key, uid=session.uid, news=news, at=self._wall(), event_id=secrets.token_hex(8))
+        at = self._wall()
+        # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
+        self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
+        event = _Event(key=session.key, uid=session.uid, news=news, at=at, event_id=f"{self._nanoseconds:x}")
         try:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:

@@ -67,6 +67,15 @@ async def test_events_are_sent_in_their_order_with_the_time_at_which_they_happen
     assert {event.severity for event in desk.cluster.events} == {"Normal"}
 
 
+async def test_by_name_events_of_the_same_moment_stand_in_their_order() -> None:
+    desk = Desk()
+    async with desk.running():
+        desk.record("Created", "Running", "Paused")
+        await asyncio.sleep(10)
+    by_name = sorted(desk.cluster.events, key=lambda event: event.event_id)
+    assert [event.reason for event in by_name] == ["Created", "Running", "Paused"]
+
+
 async def test_at_most_two_are_under_way() -> None:
     under_way: list[int] = [0]
 
