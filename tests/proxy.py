@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -17,9 +17,8 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 _CHUNK = 65536
-_LATE = 5.0
-"""Seconds by which the end of a connection comes later than its last bytes, after a stall: a server that sees both at
-once takes back what the bytes have asked for."""
+_PAUSE = 5.0
+"""Seconds, at most, between two things that arrive after a stall."""
 _GARBAGE = b"\x00\xffthis is no answer\r\n\r\n" * 8
 
 
@@ -32,7 +31,9 @@ class Mode(StrEnum):
     RESET = "reset"
     """Connections are reset (RST), and new ones at once."""
     STALL = "stall"
-    """What is sent arrives when the mode changes, even if its sender is gone by then."""
+    """What is sent arrives when the mode changes, even if its sender is gone by then, and in the rhythm in which it was
+    sent: a server that sees a request and the end of its connection (TLS tells it too) at once takes the request back.
+    """
     BLACK_HOLE = "black hole"
     """Nothing arrives any more, in either direction, and nobody is told (no FIN, no RST); new ones connect in vain."""
     HALF_OPEN = "half open"
@@ -72,6 +73,7 @@ class Proxy:
         self.connections = 0
         """How many connections were accepted so far."""
         self._mode = Mode.PASS
+        self._closing = False
         self._links: set[_Link] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -107,19 +109,27 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def _stop_listening(self) -> None:
+        if self._server is None:
+            return
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        await asyncio.sleep(0)  # asyncio loses connections that it has accepted when the server closes in that moment
+        self._server.close()
+        self._server = None
+
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._closing = True
+        await self._stop_listening()
         self._leave_port()
-        for link in list(self._links):
-            link.reset()
-        for task in [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await task
+        # Connections that are just being made are reset when they stand: in the middle they cannot be taken back whole.
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for link in list(self._links):
+                link.reset()
+            await asyncio.wait(tasks, timeout=0.05)
         # A stream that is still open when the loop has closed complains to whichever test runs by then.
         for writer in list(self._writers):
             writer.transport.abort()
@@ -136,8 +146,7 @@ class Proxy:
             for link in list(self._links):
                 link.reset()
         if mode == Mode.REFUSE and self._server is not None:
-            self._server.close()
-            self._server = None
+            await self._stop_listening()
             # Bound and not listening, so that nobody else takes the port meanwhile.
             self._placeholder = socket.socket()
             self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -151,14 +160,10 @@ class Proxy:
             self._placeholder.close()
             self._placeholder = None
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # asyncio's streams would report it when the proxy ends
-            await self._forward(reader, writer)
-
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
-        if self._mode == Mode.RESET:
+        if self._mode in (Mode.RESET, Mode.REFUSE) or self._closing:
             _Link(writer, writer).reset()
             return
         try:
@@ -183,24 +188,61 @@ class Proxy:
                 end.close()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
-        lost = stalled = False
+        lost = False
         with contextlib.suppress(OSError):
-            while chunk := await source.read(_CHUNK):
-                if self._mode == Mode.STALL:
-                    stalled = True
-                    await self._flowing.wait()
-                mode = self._mode
-                if mode == Mode.SLOW:
-                    await asyncio.sleep(self.delay)
-                if mode == Mode.BLACK_HOLE or (mode == Mode.HALF_OPEN and answers):
-                    lost = True
-                if lost:
-                    continue
-                if mode == Mode.GARBAGE and answers:
-                    chunk = _GARBAGE
-                sink.write(chunk)
-                await sink.drain()
-        if stalled:
-            await asyncio.sleep(_LATE)
+            async with contextlib.aclosing(self._arrivals(source)) as arrivals:
+                async for chunk in arrivals:
+                    mode = self._mode
+                    if mode == Mode.SLOW:
+                        await asyncio.sleep(self.delay)
+                    if mode == Mode.BLACK_HOLE or (mode == Mode.HALF_OPEN and answers):
+                        lost = True
+                    if lost:
+                        continue
+                    sink.write(_GARBAGE if mode == Mode.GARBAGE and answers else chunk)
+                    await sink.drain()
         if lost:
             await asyncio.Event().wait()  # nobody is told that it ended
+
+    async def _arrivals(self, source: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
+        """Give what is sent, when it arrives; ends when the end of the connection arrives."""
+        while chunk := await source.read(_CHUNK):
+            if self._mode != Mode.STALL:
+                yield chunk
+                continue
+            held = await self._hold(source, chunk)
+            before = held[0][0]
+            for sent_at, late in held:
+                await asyncio.sleep(min(sent_at - before, _PAUSE))
+                before = sent_at
+                if not late:
+                    return
+                yield late
+
+    async def _hold(self, source: asyncio.StreamReader, first: bytes) -> list[tuple[float, bytes]]:
+        """Take in what is sent during a stall, with the time of each chunk; b"" stands for the end."""
+        held = [(self._loop.time(), first)]
+        flowing = asyncio.ensure_future(self._flowing.wait())
+        reading = asyncio.ensure_future(_read(source))
+        try:
+            while not flowing.done():
+                await asyncio.wait({reading, flowing}, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    held.append((self._loop.time(), reading.result()))
+                    if not held[-1][1]:
+                        await flowing
+                        break
+                    reading = asyncio.ensure_future(_read(source))
+        finally:
+            flowing.cancel()
+            reading.cancel()  # a read that still waits has taken nothing out of the stream
+            await asyncio.wait({reading})
+        return held
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    """Read what there is; a reset is an end, too."""
+    try:
+        return await source.read(_CHUNK)
+    except OSError:
+        return b""

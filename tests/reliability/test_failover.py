@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from agb_simulator.effects import Delay
 from control_plane import ControlPlane
 from e2e.stack import Simulator, eventually
 from e2e.tenant import CALLS, Tenant
 from kubectl import Kubectl
-from proxy import Proxy
+from proxy import Mode, Proxy
 from reliability.replicas import LEASE, Deeds, Replica, identity, lease
 
 HAND_OVER = 3.0
@@ -165,3 +166,23 @@ def test_a_leader_that_was_frozen_wakes_up_and_does_nothing(pair: Pair) -> None:
     assert pair.leaders.requests(since=thawed) == []
     assert pair.leaders.effective_writes(since=thawed) == []
     assert "lost the lease" in pair.leader.text()
+
+
+def test_a_status_that_a_dead_leader_has_sent_arrives_late_and_is_refused(pair: Pair, simulator: Simulator) -> None:
+    # AGB takes its time to answer, so that the way to the API server is held up before the status is sent; but not so
+    # long that the leader could not rely on its claim any more.
+    slow = Delay(seconds=4.0)
+    simulator.control.add_fault(slow, endpoint="pauseSessionAsync", session_id=pair.session_id, count=1)
+    pair.pausing()
+    since = time.time()
+    pair.network.set(Mode.STALL)
+    assert pair.leader.wait(30) == 1
+    assert "lost the lease" in pair.leader.text()
+    pair.tenant.until_phase("s", "Paused")
+    before = pair.tenant.get("s")
+    pair.network.set(Mode.PASS)
+    arrived = eventually(lambda: [e for e in pair.leaders.cluster_requests(since=since) if e.subresource == "status"])
+    assert [e.code for e in arrived] == [409]
+    assert pair.tenant.get("s") == before
+    assert pair.leaders.effective_writes(since=since) == []
+    assert calls(pair.standbys, since=since) == []
