@@ -5,7 +5,3 @@ CHAOS_FLAGS ?=
 .PHONY: chaos
 chaos: programs ## break everything around two operators for CHAOS_MINUTES (10), then see that nothing was lost
 	@PYTHONPATH=tests:hack $(BIN)/python -m chaos --minutes $(CHAOS_MINUTES) $(CHAOS_FLAGS)
-
-.PHONY: chaos-planted
-chaos-planted: programs ## plant bugs into the operator and see that a run of chaos turns red
-	$(BIN)/pytest tests/chaos -m planted

@@ -64,10 +64,10 @@ class Sessions:
         return answer["items"], answer["metadata"]["resourceVersion"]
 
     def watch(self, version: str) -> Iterator[str]:
-        """Give the lines of a watch until it ends."""
-        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "20"}
+        """Give the lines of a watch until it ends, after two seconds at the latest."""
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "2"}
         try:
-            with self._client.stream("GET", self._path, params=query, timeout=25.0) as answer:
+            with self._client.stream("GET", self._path, params=query) as answer:
                 if answer.status_code != 200:
                     raise Refused(answer.status_code, "watch")
                 yield from answer.iter_lines()

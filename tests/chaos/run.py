@@ -13,6 +13,7 @@ from pathlib import Path
 from chaos import verdict
 from chaos.api import Refused
 from chaos.journal import Journal
+from chaos.provocations import Provocation
 from chaos.stage import NAMESPACE, Stage
 from chaos.troubles import Lanes, Troubles
 from chaos.usage import Sampler, grows, growth, sample
@@ -38,7 +39,8 @@ class Order:
     Attributes:
         seconds: how long there is trouble; for the last third of that none that ends an operator, so that a long life
             can be measured.
-        lanes: the lanes to have trouble in, all the time; None: all of them.
+        provocation: done again and again, instead of what chance says; for `seconds`, at least once, or until something
+            has gone wrong.
         sessions: how many AgbSessions there are.
         pace: actions of the users, a second.
         lasts: seconds, least and most, that one trouble lasts.
@@ -50,7 +52,7 @@ class Order:
     seconds: float
     sessions: int
     seed: int
-    lanes: tuple[str, ...] | None = None
+    provocation: Provocation | None = None
     pace: float = 10.0
     lasts: tuple[float, float] = (2.0, 10.0)
     bug: str = ""
@@ -95,8 +97,27 @@ class _Run:
         self._witness = Witness(sessions=stage.sessions(), journal=journal)
         self._sampler = Sampler(lambda: [member.replica.pid for member in stage.members])
         self._sessions = stage.sessions()
+        self._claims: list[tuple[float, str]] = []
 
     def outcome(self) -> Outcome:
+        provocation = self._order.provocation
+        settled = self._by_chance() if provocation is None else self._by_rounds(provocation)
+        self._judge()
+        return Outcome(violations=tuple(self._journal.violations), report=tuple(self._report(settled)))
+
+    def _by_rounds(self, provocation: Provocation) -> float:
+        until = time.monotonic() + self._order.seconds
+        with self._going_on({"witness": self._witness.run}):
+            while True:
+                self._users.line_up()
+                self._settle("before a round")
+                provocation(self._users, self._control)
+                self._journal.count("round")
+                settled = self._settle("after a round")
+                if self._journal.violations or time.monotonic() > until:
+                    return settled
+
+    def _by_chance(self) -> float:
         self._users.settle_in()
         self._settle("at the start")
         with self._going_on({"witness": self._witness.run, "sampler": self._sampler.run}):
@@ -109,15 +130,10 @@ class _Run:
             self._journal.note("all has come to rest", f"after {settled:.0f} s")
             if not self._journal.violations:
                 self._rest()
-        self._judge()
-        return Outcome(violations=tuple(self._journal.violations), report=tuple(self._report(settled)))
+        return settled
 
     def _lanes(self, lanes: Lanes) -> dict[str, Callable[[threading.Event], None]]:
-        return {
-            name: partial(self._troubles.run, name, troubles)
-            for name, troubles in lanes.items()
-            if self._order.lanes is None or name in self._order.lanes
-        }
+        return {name: partial(self._troubles.run, name, troubles) for name, troubles in lanes.items()}
 
     @contextmanager
     def _going_on(self, parts: dict[str, Callable[[threading.Event], None]]) -> Iterator[None]:
@@ -144,6 +160,10 @@ class _Run:
         while True:
             left = self._unsettled()
             took = time.monotonic() - began
+            if self._order.provocation is not None:
+                self._judge()  # what has gone wrong does not become right by waiting
+                if self._journal.violations:
+                    return took
             if not left or took > self._order.settled_within:
                 for text in left:
                     self._journal.violated(f"{when}: {text}")
@@ -156,8 +176,13 @@ class _Run:
         except Refused as refused:
             return [f"the API server: {refused}"]
         sessions = {session["sessionId"]: session for session in self._control.sessions()}
+        leaked = list(verdict.leaked(objects, sessions))
+        if self._order.provocation is not None:
+            for text in leaked:
+                self._journal.violated(text)
         return [
             *verdict.unsettled(objects, sessions),
+            *leaked,
             *verdict.strays(objects, sessions, self._users.adopted),
         ]
 
@@ -185,7 +210,7 @@ class _Run:
     def _judge(self) -> None:
         entries = verdict.read_log(self._stage.request_log)
         users = {member.who.fingerprint: member.who.user for member in self._stage.members}
-        claims = [
+        self._claims += [
             (event.finished_at.timestamp(), event.user)
             for event in self._audit.read_new()
             if (event.resource, event.namespace) == ("leases", NAMESPACE)
@@ -196,7 +221,7 @@ class _Run:
         findings = [
             *verdict.illegal(entries, self._journal.lives, self._journal.windows),
             *verdict.twice_created(entries),
-            *verdict.without_lease(entries, claims, users),
+            *verdict.without_lease(entries, self._claims, users),
             *filter(None, (grows(samples) for samples in self._sampler.samples.values())),
         ]
         for text in findings:

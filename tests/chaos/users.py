@@ -7,14 +7,17 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from agb_simulator import SimulatorControl
 from chaos.api import Refused, Sessions
 from chaos.journal import Journal
-from e2e.stack import KEY
+from e2e.stack import KEY, eventually
 
 IMAGE = "agb-code-space-1"
+GONE_WITHIN = 60.0
+"""Seconds that a deleted resource may take to make room for the next one of its name, when nothing is broken."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,6 +28,8 @@ class Slot:
     adopts: bool
     exists: bool = False
     paused: bool = False
+    session_id: str = ""
+    """What it adopts."""
 
 
 class Users:
@@ -47,36 +52,48 @@ class Users:
         self._journal = journal
         self._pace = pace
         self._random = random.Random(seed)
-        self._slots = [Slot(name=f"s{n:03}", adopts=n % 2 == 1) for n in range(count)]
+        self.slots = [Slot(name=f"s{n:03}", adopts=n % 2 == 1) for n in range(count)]
         self._round = 0
         self.adopted: set[str] = set()
         """Sessions that were made elsewhere; nobody has asked to end one of them."""
 
     def settle_in(self) -> None:
         """Apply the whole fleet."""
-        for slot in self._slots:
+        for slot in self.slots:
             while not slot.exists:
-                self._apply(slot)
+                self._apply(slot, paused=self._random.random() < 0.3)
+
+    def line_up(self) -> None:
+        """Let all of them exist and run."""
+        for slot in self.slots:
+            eventually(partial(self._present, slot), within=GONE_WITHIN)
+            if slot.paused:
+                self.flip(slot)
+
+    def _present(self, slot: Slot) -> bool:
+        if not slot.exists:
+            self._apply(slot, paused=False)
+        return slot.exists
 
     def run(self, done: threading.Event) -> None:
         """Act until told to stop."""
         while not done.wait(self._random.expovariate(self._pace)):
-            self._act(self._random.choice(self._slots))
+            self._act(self._random.choice(self.slots))
 
     def _act(self, slot: Slot) -> None:
         if not slot.exists:
-            self._apply(slot)
+            self._apply(slot, paused=self._random.random() < 0.3)
             return
         self._round += 1
         roll = self._random.random()
         try:
             if roll < 0.55:
-                self._flip(slot)
+                self.flip(slot)
             elif roll < 0.65:
                 # Faster than anybody could serve it.
-                self._flip(slot)
+                self.flip(slot)
                 time.sleep(self._random.uniform(0.0, 0.3))
-                self._flip(slot)
+                self.flip(slot)
             elif roll < 0.72:
                 self._sessions.annotate(slot.name, round=str(self._round))
                 self._journal.count("annotated")
@@ -84,30 +101,39 @@ class Users:
                 self._sessions.patch(slot.name, labels={"round": str(self._round)})
                 self._journal.count("labelled")
             else:
-                self._replace(slot)
+                self._replace_amid(slot)
         except Refused as refused:
             self._refused(refused)
 
-    def _flip(self, slot: Slot) -> None:
+    def flip(self, slot: Slot) -> None:
+        """Ask for the opposite."""
         slot.paused = not slot.paused
         self._sessions.patch(slot.name, paused=slot.paused)
         self._journal.count("flipped")
 
-    def _replace(self, slot: Slot) -> None:
-        """Delete it while something is under way; another one of the name follows as soon as it is gone."""
-        if slot.adopts or self._random.random() < 0.5:
-            self._flip(slot)
-            time.sleep(self._random.uniform(0.0, 0.3))
+    def delete(self, slot: Slot) -> None:
+        """Delete it; one that a session was created for lives on until the session has ended."""
         self._sessions.delete(slot.name)
         self._journal.count("deleted")
         slot.exists = False
-        self._apply(slot)
 
-    def _apply(self, slot: Slot) -> None:
-        spec: dict[str, Any] = {"pollInterval": "1s", "paused": self._random.random() < 0.3}
+    def replace(self, slot: Slot, *, paused: bool = False) -> None:
+        """Delete it; another one of the name follows as soon as it is gone."""
+        self.delete(slot)
+        self._apply(slot, paused=paused)
+
+    def _replace_amid(self, slot: Slot) -> None:
+        """Replace it, mostly while something is under way."""
+        if slot.adopts or self._random.random() < 0.5:
+            self.flip(slot)
+            time.sleep(self._random.uniform(0.0, 0.3))
+        self.replace(slot, paused=self._random.random() < 0.3)
+
+    def _apply(self, slot: Slot, *, paused: bool) -> None:
+        spec: dict[str, Any] = {"pollInterval": "1s", "paused": paused}
         if slot.adopts:
-            spec["sessionId"] = self._control.add_session(KEY)
-            self.adopted.add(spec["sessionId"])
+            spec["sessionId"] = slot.session_id = self._control.add_session(KEY)
+            self.adopted.add(slot.session_id)
         else:
             spec["imageId"] = IMAGE
             spec["labels"] = {"round": str(self._round)}
@@ -120,7 +146,7 @@ class Users:
                 self._refused(refused)
         else:
             self._journal.count("applied")
-            slot.exists, slot.paused = True, spec["paused"]
+            slot.exists, slot.paused = True, paused
 
     def _is_there(self, name: str) -> bool:
         try:

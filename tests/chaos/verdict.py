@@ -48,19 +48,22 @@ def unsettled(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mappi
             yield f"{name}: the session's labels are not those of the spec"
 
 
+def leaked(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say which sessions have lost their resource; they stay so, if `objects` were listed before `sessions`."""
+    owners = {body["metadata"]["uid"] for body in objects}
+    for uid, session_ids in _by_owner(sessions).items():
+        if uid not in owners:
+            yield f"leaked: {session_ids}, whose resource is gone"
+
+
 def strays(
     objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]], adopted: Iterable[str]
 ) -> Iterator[str]:
-    """Say which sessions are left over, and which are missing."""
+    """Say which resources have more than one session, and which adopted sessions are missing."""
     owners = {body["metadata"]["uid"]: body["metadata"]["name"] for body in objects}
-    held: dict[str, list[str]] = defaultdict(list)
-    for session_id, session in sessions.items():
-        if session["live"] and UID in session["labels"]:
-            held[session["labels"][UID]].append(session_id)
+    held = _by_owner(sessions)
     for uid, session_ids in held.items():
-        if uid not in owners:
-            yield f"leaked: {session_ids}, whose resource is gone"
-        elif len(session_ids) > 1:
+        if uid in owners and len(session_ids) > 1:
             yield f"{owners[uid]}: has {len(session_ids)} sessions: {session_ids}"
     for session_id in adopted:
         if not sessions.get(session_id, {}).get("live"):
@@ -69,7 +72,8 @@ def strays(
 
 def read_log(path: Path) -> list[Entry]:
     """Read the simulator's request log; an entry that was completed later stands there twice."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    whole, _, _ = path.read_text().rpartition("\n")  # the last line may be in the making
+    lines = [json.loads(line) for line in whole.splitlines()]
     return ENTRIES.validate_python(list({line["seq"]: line for line in lines}.values()))
 
 
@@ -101,10 +105,8 @@ def illegal(entries: Sequence[Entry], lives: Sequence[Life], windows: Sequence[W
                 for window in windows
             )
             if not hidden or by == life:
-                yield (
-                    f"{entry.endpoint} of {entry.session_id} while {entry.state_before}, "
-                    f"{entry.wall_time - at:.1f} s after the last call"
-                )
+                last = f"{entry.wall_time - at:.1f} s after the last call" if at else "the first call"
+                yield f"{entry.endpoint} of {entry.session_id} while {entry.state_before}, {last}"
         if entry.applied:
             accepted[entry.session_id] = (entry.wall_time, life)
 
@@ -127,6 +129,15 @@ def without_lease(
         since = bisect_right(claims, entry.wall_time - ALLOWANCE, key=itemgetter(0))
         if user not in (who for _, who in claims[max(0, since - 1) : until]):
             yield f"{user} called {entry.endpoint} while another one held the lease"
+
+
+def _by_owner(sessions: Mapping[str, Mapping[str, Any]]) -> Mapping[str, list[str]]:
+    """Give the live sessions that were created for a resource, by its uid."""
+    held: dict[str, list[str]] = defaultdict(list)
+    for session_id, session in sessions.items():
+        if session["live"] and UID in session["labels"]:
+            held[session["labels"][UID]].append(session_id)
+    return held
 
 
 def _life(entry: Entry, lives: Sequence[Life]) -> Life | None:

@@ -18,22 +18,28 @@ class Witness:
 
     def run(self, done: threading.Event) -> None:
         """Watch; versions that come and go while the API server is away are not seen."""
+        version = ""
         while not done.is_set():
             try:
-                items, version = self._sessions.list()
-                for item in items:
-                    self._look(item)
-                self._follow(version, done)
+                if not version:
+                    items, version = self._sessions.list()
+                    for item in items:
+                        self._look(item)
+                version = self._follow(version, done)
             except Refused:
+                version = ""
                 done.wait(0.5)
 
-    def _follow(self, version: str, done: threading.Event) -> None:
+    def _follow(self, version: str, done: threading.Event) -> str:
+        """Look at what comes after a version; returns the last one, "" if that is too old to go on from."""
         for line in self._sessions.watch(version):
             event = json.loads(line)
             if done.is_set() or event["type"] == "ERROR":
-                return
+                return ""
+            version = event["object"]["metadata"]["resourceVersion"]
             if event["type"] in ("ADDED", "MODIFIED"):
                 self._look(event["object"])
+        return version
 
     def _look(self, body: dict[str, Any]) -> None:
         self._journal.count("version witnessed")
