@@ -114,6 +114,10 @@ def main() -> None:
         kubectl = Kubectl(program=find_kubectl(), kubeconfig=cluster.kubeconfig, home=Path(folder))
         crd = ROOT / "crds" / "agbsessions.yaml"
         _must(kubectl("apply", "-f", str(crd)))
+        # The first waits until there is a status: without one, kubectl's condition is an error.
+        _must(
+            kubectl("wait", "--for=jsonpath={.status.acceptedNames.kind}=AgbSession", "-f", str(crd), "--timeout=30s")
+        )
         _must(kubectl("wait", "--for=condition=Established", "-f", str(crd), "--timeout=30s"))
         for title, command in COMMANDS.items():
             for transition in TRANSITIONS:

@@ -144,7 +144,6 @@ def main() -> int:
         with TemporaryDirectory() as folder, Stage(kubeconfig=None, namespace=NAMESPACE, transition="4s") as stage:
             cluster = Cluster(stage)
             cluster("apply", "--server-side", "-f", str(ROOT / "crds" / "agbsessions.yaml"))
-            cluster("wait", "--for=condition=Established", "crd/agbsessions.agb.cloud", "--timeout=30s")
             cluster("create", "namespace", NAMESPACE)
             cluster("create", "secret", "generic", "agb-credentials", f"--from-literal=apiKey={KEY}")
             stage.start_operator()

@@ -43,7 +43,6 @@ class Story:
                 tell.run, f"kubectl delete {CRD_NAME} --ignore-not-found --timeout=60s", namespaced=False
             )
             tell.run(f"kubectl apply --server-side -f {CRD}", namespaced=False)
-            tell.quietly("wait", "--for=condition=Established", CRD_NAME, "--timeout=30s")
         self._undo.callback(
             tell.run, f"kubectl delete namespace {NAMESPACE} --ignore-not-found --timeout=120s", namespaced=False
         )
