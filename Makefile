@@ -49,7 +49,7 @@ simulator: venv ## the AGB API simulator until Ctrl-C, on 127.0.0.1:8090
 
 .PHONY: test
 test: programs ## all tests, the end-to-end ones on a real API server included
-	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: venv ## ruff and the import contracts

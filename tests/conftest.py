@@ -12,7 +12,10 @@ from control_plane import ControlPlane, find_helm, find_kubectl
 from e2e.stack import eventually
 from kubectl import Kubectl
 
-CRD_FILE = Path(__file__).resolve().parent.parent / "crds" / "agbsessions.yaml"
+TESTS = Path(__file__).resolve().parent
+CRD_FILE = TESTS.parent / "crds" / "agbsessions.yaml"
+SLOW_FIRST = ("reliability", "chaos", "e2e", "chart", "control_plane", "benchmarks", "monitoring", "properties")
+"""Folders of the tests that mostly wait: were they last, all processes but one would be idle at the end."""
 
 
 def pytest_sessionstart() -> None:
@@ -24,6 +27,16 @@ def pytest_sessionstart() -> None:
     asyncio.set_event_loop(None)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow folders first, the rest as it is."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(TESTS).parts[0]
+        return SLOW_FIRST.index(folder) if folder in SLOW_FIRST else len(SLOW_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
