@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 ROOM: Final = 20_000
 """Events that may wait; each is about a kilobyte, and after a burst some hundred are sent in a second."""
 TRIES: Final = 5
+PATIENCE: Final = 60.0
+"""Seconds for which an Event lets everything else go first."""
+_BUSY_CHECK: Final = 0.1
 _FIRST_WAIT: Final = 1.0
 _SENDERS: Final = 2
 """Requests at once: few, so that in a burst nearly all the requests under way are statuses."""
@@ -63,12 +66,21 @@ class Recorder:
     Args:
         cluster: takes them.
         leads: says whether this replica may act at this very moment; asked right before each try.
+        busy: says whether passes wait for their turn, so that Events had better wait, too.
         wall: the time of day.
     """
 
-    def __init__(self, *, cluster: EventWriter, leads: Callable[[], bool], wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: EventWriter,
+        leads: Callable[[], bool],
+        busy: Callable[[], bool],
+        wall: Callable[[], datetime],
+    ) -> None:
         self._cluster = cluster
         self._leads = leads
+        self._busy = busy
         self._wall = wall
         self._nanoseconds = 0
         self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
@@ -101,15 +113,23 @@ class Recorder:
 
     async def _send_all(self) -> None:
         while True:
-            await self._send_next(await self._waiting.get())
+            event = await self._waiting.get()
+            await self._send_next(event, patience=PATIENCE)
 
-    async def _send_next(self, event: _Event) -> None:
+    async def _send_next(self, event: _Event, *, patience: float = 0.0) -> None:
         try:
+            await self._let_passes_go_first(event, patience)
             await self._send(event)
         except asyncio.CancelledError:
             with contextlib.suppress(asyncio.QueueFull):
                 self._waiting.put_nowait(event)  # for `flush`; were it sent already, its name would be taken
             raise
+
+    async def _let_passes_go_first(self, event: _Event, patience: float) -> None:
+        for _ in range(round(patience / _BUSY_CHECK)):
+            if not self._busy() or (self._wall() - event.at).total_seconds() >= patience:
+                return
+            await asyncio.sleep(_BUSY_CHECK)
 
     async def _send(self, event: _Event) -> None:
         wait = _FIRST_WAIT

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agb_operator.errors import ClusterError, ClusterForbidden, ClusterUnavailable
-from agb_operator.recorder import ROOM, TRIES, Recorder
+from agb_operator.recorder import PATIENCE, ROOM, TRIES, Recorder
 from agb_operator.reports import Announcement
 from fakes import FakeCluster
 from simulated import loop_time
@@ -28,11 +28,13 @@ class Desk:
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
     leads: bool = True
+    busy: bool = False
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
             cluster=self.cluster,
             leads=lambda: self.leads,
+            busy=lambda: self.busy,
             wall=lambda: EPOCH + timedelta(seconds=loop_time()),
         )
 
@@ -91,6 +93,21 @@ async def test_at_most_two_are_under_way() -> None:
         await asyncio.sleep(60)
     assert len(desk.sent) == 9
     assert max(under_way) == 2
+
+
+async def test_while_passes_wait_events_wait_too_but_not_for_ever() -> None:
+    desk = Desk(busy=True)
+    async with desk.running():
+        desk.record("Created", "Running")
+        await asyncio.sleep(PATIENCE - 1)
+        assert desk.sent == []
+        await asyncio.sleep(2)
+        assert desk.sent == ["Created", "Running"]
+        desk.record("Paused")
+        await asyncio.sleep(1)
+        desk.busy = False
+        await asyncio.sleep(1)
+        assert desk.sent == ["Created", "Running", "Paused"]
 
 
 async def test_while_the_api_server_is_away_an_event_waits() -> None:
