@@ -37,7 +37,7 @@ from .sessions import SessionClient
 from .settings import Settings
 from .store import Store
 from .sweep import Sweep
-from .workers import HUNG, Workers
+from .workers import Workers, pass_deadline
 from .workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -129,15 +129,18 @@ class Engine:
             wall=_wall,
             draw=draw,
         )
-        self._passes = Progress(
-            "no pass was finished although some wait", limit=HUNG, busy=lambda: self._queue.depth > 0
-        )
         self._workers = Workers(
             queue=self._queue,
             reconcile=reconciler.reconcile,
             count=settings.workers,
+            deadline=pass_deadline(workers=settings.workers, qps=settings.api_qps),
             metrics=metrics,
-            on_pass=self._passes.touch,
+            on_pass=lambda: self._passes.touch(),
+        )
+        self._passes = Progress(
+            "no pass was finished although some wait",
+            limit=self._workers.hung_after,
+            busy=lambda: self._queue.depth > 0,
         )
         self._resync = Resync(
             store=self._store,

@@ -18,9 +18,16 @@ from .workqueue import WorkQueue
 logger = logging.getLogger(__name__)
 
 PASS_DEADLINE: Final = 180.0
-"""Seconds for one pass; every request inside is bounded more tightly, so a pass that reaches this has hung."""
-HUNG: Final = PASS_DEADLINE + 30.0
-"""Seconds after which a pass did not even let itself be given up."""
+"""Seconds for one pass, but for its waits for the key's bucket; every request inside is bounded more tightly."""
+_CALLS: Final = 4
+"""Calls to AGB that a pass makes one after the other, at most."""
+_GRACE: Final = 30.0
+"""Seconds after its deadline when a pass did not even let itself be given up."""
+
+
+def pass_deadline(*, workers: int, qps: float) -> float:
+    """Give the seconds after which a pass has hung, though all workers may wait for the same key's bucket."""
+    return PASS_DEADLINE + _CALLS * workers / qps
 
 
 class Workers:
@@ -30,6 +37,7 @@ class Workers:
         queue: where the keys come from and go back to.
         reconcile: does one pass; returns the seconds until the next one, or None.
         count: how many passes may be under way at once.
+        deadline: seconds after which a pass has hung, and is given up.
         metrics: counts unforeseen failures.
         on_pass: told of each finished pass, as proof of progress.
     """
@@ -40,22 +48,29 @@ class Workers:
         queue: WorkQueue,
         reconcile: Callable[[Key], Awaitable[float | None]],
         count: int,
+        deadline: float = PASS_DEADLINE,
         metrics: Metrics,
         on_pass: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._count = count
+        self._deadline = deadline
         self._metrics = metrics
         self._on_pass = on_pass
         self._crashes: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
 
+    @property
+    def hung_after(self) -> float:
+        """Seconds after which a pass cannot even be given up any more."""
+        return self._deadline + _GRACE
+
     def problem(self) -> str:
         """Say which pass hangs, however many others get on; "" when none does."""
         now = asyncio.get_running_loop().time()
         for key, began in self._began.items():
-            if now - began > HUNG:
+            if now - began > self.hung_after:
                 return f"a pass over {key} has been under way for {now - began:.0f} s"
         return ""
 
@@ -81,7 +96,7 @@ class Workers:
 
     async def _pass(self, key: Key) -> float | None:
         try:
-            async with asyncio.timeout(PASS_DEADLINE):
+            async with asyncio.timeout(self._deadline):
                 requeue = await self._reconcile(key)
         except Exception:
             crashes = self._crashes[key] = self._crashes.get(key, 0) + 1

@@ -117,3 +117,14 @@ async def test_a_refused_key_is_hardly_asked_and_serves_again_within_minutes_of_
         for name in names:
             await world.ready("Paused", name, within=400)
         world.assert_clean()
+
+
+async def test_however_few_calls_are_allowed_no_pass_that_waits_for_its_turn_is_taken_for_a_hung_one() -> None:
+    async with World(qps=0.05, resync=36000.0) as world:
+        names = [f"s{number}" for number in range(20)]
+        for name in names:
+            world.apply(name, sessionId=world.control.add_session(KEY), paused=True)
+        for name in names:
+            await world.ready("Paused", name, within=7200)
+        assert 'reason="Unforeseen"} 0.0' in world.operator.metrics.page()[0].decode()
+        world.assert_clean()

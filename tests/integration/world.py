@@ -29,7 +29,7 @@ from agb_operator.resource import AgbSession, own_labels
 from agb_operator.resync import Resync
 from agb_operator.sessions import SessionClient
 from agb_operator.store import Store
-from agb_operator.workers import Workers
+from agb_operator.workers import Workers, pass_deadline
 from agb_operator.workqueue import WorkQueue
 from agb_simulator import Api, Settings, SimulatorControl
 from fakes import FakeCluster
@@ -38,6 +38,7 @@ from simulated import SimulatedTransport, loop_time
 KEY = "simulator-key-a"
 NAMESPACE = "ml"
 SECRET = "agb-credentials"
+WORKERS = 8
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +57,7 @@ class RunningOperator:
         api: AgbApi,
         seed: int = 1,
         resync: float = 60.0,
+        qps: float = 1000.0,
         own_key: str = "",
         own_key_namespaces: tuple[str, ...] = (),
         wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
@@ -69,7 +71,11 @@ class RunningOperator:
         self.queue = WorkQueue()
         self.memories = Memories(clock=loop_time)
         guards = Guards(
-            qps=1000.0, burst=1000, random=draw, on_throttled=self.metrics.throttled, on_breaker=self.metrics.breaker
+            qps=qps,
+            burst=round(qps) or 1,
+            random=draw,
+            on_throttled=self.metrics.throttled,
+            on_breaker=self.metrics.breaker,
         )
         self.credentials = Credentials(
             secrets=cluster,
@@ -108,7 +114,8 @@ class RunningOperator:
         self.workers = Workers(
             queue=self.queue,
             reconcile=self.reconciler.reconcile,
-            count=8,
+            count=WORKERS,
+            deadline=pass_deadline(workers=WORKERS, qps=qps),
             metrics=self.metrics,
             on_pass=lambda: None,
         )
