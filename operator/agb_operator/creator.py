@@ -100,7 +100,7 @@ class Creator:
 
         An ambiguous create may have left one, which may show up late.
         """
-        if memory.duplicates_checked or not may_have_duplicates(session):
+        if not _duplicates_are_due(session, memory):
             return decided
         if memory.create_sent_at is None:
             memory.create_sent_at = self._clock()  # an earlier process may have sent one just now
@@ -108,14 +108,19 @@ class Creator:
             return Plan(requeue=LOOK_AGAIN) if _ends_creation(decided) and not session.deleting else decided
         others = [s for s in living(await self._lookup(session, account)) if s.session_id != session.session_id]
         memory.duplicates_checked = not others
+        memory.duplicates_found = bool(others)
         for other in others:
             # Lists may be old, and a release is for good.
-            if (await account.observe(other.session_id)).state == SessionState.RUNNING:
-                logger.warning(
-                    "%s: releasing session %s, a duplicate of %s", session.key, other.session_id, session.session_id
-                )
-                await account.release(other.session_id)
-                return Plan(requeue=LOOK_AGAIN)
+            match (await account.observe(other.session_id)).state:
+                case SessionState.RUNNING:
+                    logger.warning(
+                        "%s: releasing session %s, a duplicate of %s", session.key, other.session_id, session.session_id
+                    )
+                    await account.release(other.session_id)
+                    return Plan(requeue=LOOK_AGAIN)
+                case SessionState.PAUSED:  # by somebody else; AGB refuses to release it so
+                    await account.resume(other.session_id)
+                    return Plan(requeue=LOOK_AGAIN)
         return decided
 
     async def create(self, session: AgbSession, memory: Memory, account: SessionClient) -> float:
@@ -143,10 +148,14 @@ def _ends_creation(decided: Plan) -> bool:
     return decided.action != Action.NONE or (operation is not None and operation.type != OperationType.CREATE)
 
 
+def _duplicates_are_due(session: AgbSession, memory: Memory) -> bool:
+    """Tell whether there may be one; also after another operation, if one was found that could not be released yet."""
+    return not memory.duplicates_checked and (may_have_duplicates(session) or memory.duplicates_found)
+
+
 def until_duplicates_are_checked(session: AgbSession, memory: Memory, requeue: float | None) -> float | None:
     """See that a pass comes once duplicates of an ambiguous create would show up."""
-    waiting = session.session_id and may_have_duplicates(session) and not memory.duplicates_checked
-    if not waiting or session.deleting:
+    if not session.session_id or session.deleting or not _duplicates_are_due(session, memory):
         return requeue
     return GRACE if requeue is None else min(requeue, GRACE)
 

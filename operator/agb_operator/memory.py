@@ -23,7 +23,7 @@ class Memory:
     called_at: float = float("-inf")
     """When our last call for the session ended; what was seen before it no longer counts."""
     called: Action | None = None
-    """That call, if AGB took it or may have taken it."""
+    """That call, if AGB took it, may have taken it, or refused it for the session's state."""
     failures: int = 0
     failing_since: float = 0.0
     missing_looks: int = 0
@@ -32,6 +32,8 @@ class Memory:
     intent_is_ours: bool = False
     created: Created | None = None
     duplicates_checked: bool = False
+    duplicates_found: bool = False
+    """The last check found one that could not be ended yet."""
     undecided: int = 0
     """Passes in a row that waited for the look of an older claimant."""
     stray: str = ""

@@ -20,6 +20,7 @@ from .errors import (
     ClusterUnavailable,
     Conflict,
     CredentialsRejected,
+    IllegalState,
     NotLeading,
     ObjectNotFound,
     TerminalError,
@@ -223,7 +224,7 @@ class Reconciler:
                     labels = session.session_labels(self._cluster_name)
                     accepted = await account.set_labels(session_id, labels)
         except AgbError as error:
-            if not error.outcome_unknown:
+            if not error.outcome_unknown and not isinstance(error, IllegalState):
                 memory.called = None
             raise
         finally:

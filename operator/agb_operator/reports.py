@@ -64,7 +64,8 @@ class Facts:
     Times are ages in seconds; None means that there is nothing to remember.
 
     Attributes:
-        called: our last call for the session, if AGB took it or may have taken it.
+        called: our last call for the session, if AGB took it, may have taken it, or refused it for the session's state:
+            in each case a look that fits the call may be from before.
         since_call: since our last call for the session ended.
         missing_looks: how many looks in a row found no such session.
         missing_for: since the first of them.

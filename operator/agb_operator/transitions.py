@@ -35,7 +35,11 @@ _MOVES: Final = {
     SessionState.RESUMING: (OperationType.RESUME, Reason.RESUMING, Reason.RESUME_TIMED_OUT),
     SessionState.DELETING: (OperationType.RELEASE, Reason.DELETING, Reason.DELETION_BLOCKED),
 }
-_LEFT_BY: Final = {SessionState.RUNNING: OperationType.PAUSE, SessionState.PAUSED: OperationType.RESUME}
+_LEFT_BY: Final = {
+    SessionState.RUNNING: {Action.PAUSE: OperationType.PAUSE, Action.RELEASE: OperationType.RELEASE},
+    SessionState.PAUSED: {Action.RESUME: OperationType.RESUME},
+}
+"""The calls that a session leaves a state by, and what a status calls them."""
 _CALLS: Final = {
     Action.PAUSE: (OperationType.PAUSE, SessionState.PAUSING, "PAUSING"),
     Action.RESUME: (OperationType.RESUME, SessionState.RESUMING, "RESUMING"),
@@ -45,12 +49,10 @@ _CALLS: Final = {
 
 def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Report that the session is as asked; labels that changed in the spec are set now."""
-    last = session.status.operation
-    if last is not None and last.is_running(_LEFT_BY[seen.state]):
-        # The spec was flipped back at once: what looks like the goal may be what the accepted call is leaving.
-        wait = _stale_for(last, now=now, facts=facts)
-        if wait > 0:
-            return _wait(session, wait)
+    # The spec may have been flipped back at once: what looks like the goal may be what an accepted call is leaving.
+    wait = _being_left_for(session, seen, now=now, facts=facts)
+    if wait > 0:
+        return _wait(session, wait)
     paused = seen.state == SessionState.PAUSED
     ready = Verdict(
         status=Truth.TRUE,
@@ -66,6 +68,18 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Fac
         report = replace(report, operation=labelled, labels=session.labels)
         return Plan(action=Action.SET_LABELS, report=report, requeue=0.0, announcements=announcements)
     return Plan(report=replace(report, operation=operation), announcements=announcements)
+
+
+def _being_left_for(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> float:
+    """Give the seconds for which the state seen may be from before a call of ours, whatever is wanted by now."""
+    calls = _LEFT_BY[seen.state]
+    last = session.status.operation
+    if last is not None and any(last.is_running(kind) for kind in calls.values()):
+        return _stale_for(last, now=now, facts=facts)
+    if facts.called in calls and facts.since_call is not None:
+        # Its answer, or the write about it, was lost; or AGB refused it because the state was another one.
+        return SETTLE - facts.since_call
+    return 0.0
 
 
 def _stale_for(last: Operation, *, now: datetime, facts: Facts) -> float:
@@ -170,9 +184,10 @@ def call(session: AgbSession, seen: Observation, action: Action, *, now: datetim
             return _wait(session, wait)
         if last.state == OperationState.IN_PROGRESS and elapsed(last, now) > session.timeout.total_seconds():
             return _call_failed(session, seen, last, now=now)
-    elif facts.called == action and facts.since_call is not None and facts.since_call < SETTLE:
-        # It was sent, but its answer or the write about it was lost: what is seen may be from before it.
-        return _wait(session, SETTLE - facts.since_call)
+    else:
+        wait = _being_left_for(session, seen, now=now, facts=facts)
+        if wait > 0:
+            return _wait(session, wait)
     # The API promises that an accepted call shows at once, so the report is what the next look will say.
     expected = replace(seen, state=state, status=status)
     operation = begun(session, kind, now=now, attempts=(last.attempts if last is not None else 0) + 1)

@@ -97,6 +97,25 @@ async def test_a_duplicate_that_appears_later_is_released_and_the_reported_one_s
         world.assert_clean()
 
 
+@pytest.mark.parametrize("status", ["PAUSED", "CREATING"])
+async def test_a_duplicate_in_another_state_is_released_once_that_can_be(status: str) -> None:
+    async with World() as world:
+        world.control.add_fault(LostAnswer(late=50.0), endpoint="createSession", count=1)
+        world.apply(imageId=IMAGE, paused=True)
+        await world.until(lambda: world.status().get("sessionId"))
+        session_id = world.status()["sessionId"]
+        await world.until(lambda: len(world.live()) == 2)
+        (other,) = [s["sessionId"] for s in world.live() if s["sessionId"] != session_id]
+        world.control.set_status(other, status)
+        await world.ready("Paused", within=300)
+        await asyncio.sleep(300)
+        if status == "CREATING":
+            world.control.set_status(other, "RUNNING")
+        await world.until(lambda: [s["sessionId"] for s in world.live()] == [session_id])
+        assert world.reason() == "Paused"
+        world.assert_clean()
+
+
 async def test_a_crash_between_the_call_and_the_write_of_the_id_leaves_one_session() -> None:
     async with World() as world:
         world.control.configure(label_lag=5.0)

@@ -356,6 +356,7 @@ class RoughLife(CalmLife):
     def apply_while_a_create_takes_long(self, spec: dict[str, Any]) -> None:
         # Longer than the grace period, so that a second one is sent. More than that at a time is not promised.
         self._now(self.world.control.clear_faults)
+        self._now(lambda: self.world.control.configure(label_lag=0.0))
         self._apply_with(LostAnswer(late=GRACE + 15.0), spec | {"managementPolicy": "Manage"}, then=3 * GRACE)
 
     @rule(seconds=st.sampled_from((0.0, 3.0, 15.0)))

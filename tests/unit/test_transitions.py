@@ -465,6 +465,29 @@ def test_flipped_back_at_once_is_not_ready_by_a_stale_look(wanted: bool, left: s
     assert conditions(story.session)["Ready"][0] == "False"
 
 
+def test_deleted_right_after_a_pause_the_session_is_not_released_by_a_stale_look() -> None:
+    story = running()
+    story.edit(paused=True)
+    story.look("RUNNING", at=0)
+    story.session = replace(story.session, deleting=True)
+
+    stale = story.look("RUNNING", at=1)
+
+    assert (stale.action, stale.report) == (Action.NONE, None)
+    assert story.look("PAUSING", at=3).action == Action.NONE
+    assert story.look("PAUSED", at=5).action == Action.RESUME
+
+
+@pytest.mark.parametrize("deleting", [True, False])
+def test_a_call_whose_status_could_not_be_written_rules_out_a_stale_look_too(deleting: bool) -> None:
+    session = replace(running().session, deleting=deleting)
+    facts = Facts(called=Action.PAUSE, since_call=1.0)
+
+    decided = plan(session, seen("RUNNING"), now=later(1), facts=facts)
+
+    assert (decided.action, decided.report) == (Action.NONE, None)
+
+
 def test_flipped_back_after_a_call_that_came_to_nothing_is_ready_once_a_stale_look_is_ruled_out() -> None:
     story = running()
     story.edit(paused=True)
