@@ -7,7 +7,7 @@ image: programs ## build the container image with docker, podman or buildah; IMA
 
 .PHONY: chart-test
 chart-test: programs ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart tests/gitops tests/monitoring
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder tests/chart tests/gitops tests/monitoring
 
 .PHONY: dashboard-picture
 dashboard-picture: programs ## draw the dashboard from the data of a run of four minutes
