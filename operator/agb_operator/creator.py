@@ -5,6 +5,7 @@ Owns the look-ups by the label that holds a resource's UID; the order of the ste
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from .creation import (
@@ -63,7 +64,8 @@ class Creator:
             report, news = created_report(
                 session, session_id=memory.created.session_id, request_id=memory.created.request_id, now=now
             )
-            return Plan(report=report, requeue=0.0, announcements=(news,))
+            # A changed spec may have been in the way: the labels are those of the one before, so they are set again.
+            return Plan(report=replace(report, labels=None), requeue=0.0, announcements=(news,))
         found: list[Observation] = []
         if needs_lookup(session):
             if not memory.intent_is_ours and memory.create_sent_at is None:

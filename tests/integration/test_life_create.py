@@ -116,6 +116,17 @@ async def test_a_duplicate_in_another_state_is_released_once_that_can_be(status:
         world.assert_clean()
 
 
+async def test_labels_that_change_while_the_session_is_created_are_set_afterwards() -> None:
+    async with World() as world:
+        world.control.configure(latency=5.0)
+        world.apply(imageId=IMAGE, labels={"team": "a"})
+        await world.until(lambda: world.calls("createSession") == 1)
+        world.patch(labels={"team": "b"})
+        await world.ready("Running", within=300)
+        await world.until(lambda: world.live()[0]["labels"].get("team") == "b", within=300)
+        world.assert_clean()
+
+
 async def test_a_crash_between_the_call_and_the_write_of_the_id_leaves_one_session() -> None:
     async with World() as world:
         world.control.configure(label_lag=5.0)
