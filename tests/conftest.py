@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from control_plane import ControlPlane, find_helm, find_kubectl
-from e2e.stack import eventually
+from e2e.stack import until_established
 from kubectl import Kubectl
 
 TESTS = Path(__file__).resolve().parent
@@ -65,7 +65,5 @@ def kubectl(control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory
     installed = kubectl("apply", "-f", str(CRD_FILE))
     assert installed.succeeded, installed.err
     assert installed.err == "", "the API server warns about the CRD"
-    # kubectl does not wait for a status that is not there yet, but ends with an error.
-    wait = ("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
-    eventually(lambda: kubectl(*wait).succeeded)
+    until_established(kubectl, f"--filename={CRD_FILE}")
     return kubectl

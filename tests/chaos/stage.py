@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from chaos.api import Sessions
 from chaos.journal import Journal, Life
 from control_plane import ControlPlane, find_kubectl
-from e2e.stack import Simulator, eventually
+from e2e.stack import Simulator, until_established
 from kubectl import Kubectl
 from kubelet import Kubelet
 from proxy import Proxy
@@ -98,9 +98,7 @@ class Stage:
         self.simulator = enter(Simulator(*flags, log=self._folder / "simulator.log"))
         self.kubectl = Kubectl(program=find_kubectl(), kubeconfig=self.plane.kubeconfig, home=self._folder)
         self._must("apply", f"--filename={CRD_FILE}")
-        # kubectl does not wait for a status that is not there yet, but ends with an error.
-        wait = ("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
-        eventually(lambda: self.kubectl(*wait).succeeded)
+        until_established(self.kubectl, f"--filename={CRD_FILE}")
         self._must("create", "namespace", NAMESPACE)
         user = self._identity("user")
         token = json.loads(self._must("config", "view", "--raw", "--output=json", f"--kubeconfig={user.kubeconfig}"))

@@ -4,7 +4,6 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import yaml
 from chart.helm import MONITORING, Helm
 from chart.test_render import RELEASE_NAMES
 from chart_rbac import CHART
-from e2e.stack import eventually
+from e2e.stack import eventually, until_established
 from kubectl import Kubectl
 
 CRD = "agbsessions.agb.cloud"
@@ -63,14 +62,9 @@ def install(helm: Helm, release: str, *flags: str, namespace: str = "operators",
     return answer.out
 
 
-def _established(kubectl: Kubectl, crd: str) -> bool:
-    # kubectl does not wait for a status that is not there yet, but ends with an error.
-    return kubectl("wait", crd, "--for=condition=Established", "--timeout=30s").succeeded
-
-
 def create_session(kubectl: Kubectl) -> str:
     """Create an AgbSession and return its uid."""
-    eventually(partial(_established, kubectl, f"crd/{CRD}"))
+    until_established(kubectl, f"crd/{CRD}")
     answer = kubectl.apply(SESSION)
     assert answer.succeeded, answer.err
     return uid(kubectl)
@@ -210,7 +204,7 @@ def test_monitoring_objects_are_made_where_the_prometheus_operator_is(cluster_he
 
     for kind in MONITORING:
         assert kubectl.apply(any_crd(kind)).succeeded
-        eventually(partial(_established, kubectl, f"crd/{kind.lower()}s.monitoring.coreos.com"))
+        until_established(kubectl, f"crd/{kind.lower()}s.monitoring.coreos.com")
     install(cluster_helm, "x", *flags)
     rule = json.loads(kubectl("get", "prometheusrule", "agb-operator-x", "-noperators", "--output=json").out)
     assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())

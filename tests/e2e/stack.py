@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from agb_simulator.control import SimulatorControl
+from kubectl import Kubectl
 
 KEY = "simulator-key-a"
 """The key that the tests' simulators accept."""
@@ -37,6 +38,12 @@ def eventually(probe: Callable[[], T], *, within: float = 30.0, every: float = 0
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within:g} s; last: {last!r}")
         time.sleep(every)
+
+
+def until_established(kubectl: Kubectl, crd: str) -> None:
+    """Wait until a CRD, by `crd/NAME` or `--filename=FILE`, is served."""
+    # kubectl does not wait for a status that is not there yet, but ends with an error.
+    eventually(lambda: kubectl("wait", crd, "--for=condition=Established", "--timeout=30s").succeeded)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from control_plane import ControlPlane, User
-from e2e.stack import KEY, Operator, Simulator, eventually
+from e2e.stack import KEY, Operator, Simulator, eventually, until_established
 from e2e.tenant import Tenant
 from kubectl import Kubectl
 from kubelet import Kubelet
@@ -53,9 +53,7 @@ class Cluster:
     def install_crd(self) -> None:
         """Install the CRD and wait until it is served."""
         self.must("apply", "--filename", str(CRD_FILE))
-        # kubectl does not wait for a status that is not there yet, but ends with an error.
-        wait = ("wait", "--for=condition=Established", f"--filename={CRD_FILE}", "--timeout=30s")
-        eventually(lambda: self.kubectl(*wait).succeeded)
+        until_established(self.kubectl, f"--filename={CRD_FILE}")
 
     @contextmanager
     def tenant(self, kubeconfig: Path | None = None) -> Iterator[tuple[Tenant, Kubelet]]:
