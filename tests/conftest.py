@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from control_plane import ControlPlane, find_helm, find_kubectl
-from e2e.stack import until_established
+from e2e.stack import eventually, until_established
 from kubectl import Kubectl
 
 TESTS = Path(__file__).resolve().parent
@@ -66,4 +66,6 @@ def kubectl(control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory
     assert installed.succeeded, installed.err
     assert installed.err == "", "the API server warns about the CRD"
     until_established(kubectl, f"--filename={CRD_FILE}")
+    # The schema is published a second or more later, and some tests read it.
+    eventually(lambda: kubectl("explain", "agbsessions").succeeded)
     return kubectl

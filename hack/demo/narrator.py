@@ -84,6 +84,22 @@ class Narrator:
             raise CommandFailed(f"kubectl {shlex.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
+    def patiently(self, *arguments: str, seconds: float = 30.0) -> None:
+        """Run kubectl out of sight, again and again, until it succeeds.
+
+        Raises:
+            CommandFailed: it still ends with an error after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.quietly(*arguments)
+                return
+            except CommandFailed:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
     def watch(self) -> "LiveTable":
         """Print a line whenever the shown part of an AgbSession changes, until the `with` block ends."""
         columns = ",".join(f"{title}:{path}" for title, path in _COLUMNS.items())

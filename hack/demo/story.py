@@ -53,6 +53,8 @@ class Story:
         # The operator has to be there for its sessions to end, so this comes before the namespace.
         self._undo.callback(self._delete_sessions)
         tell.show(f"The operator is ready after {took:.1f} s.")
+        # An API server publishes the schema of a new resource a second or more after it serves the resource.
+        tell.patiently("explain", "agbsessions")
 
     def play(self) -> None:
         """Create, pause, resume and delete a session."""
