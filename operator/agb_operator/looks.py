@@ -61,6 +61,14 @@ class _Roll:
             self.asked_at.popleft()
         return max(looks, len(self.asked_at))
 
+    def good_from(self, not_before: float) -> float:
+        """Give the time from which on an answer is good for a look that comes now.
+
+        Many share what a walk has just told. A few would not cost a walk: they look for themselves, and see what is.
+        """
+        now = loop_time()
+        return max(not_before, now - self.good_for if self.demand(1) > self.pages else now)
+
     def cost(self, looks: int) -> int:
         """How many calls these looks cost by the cheaper way."""
         return min(self.pages, self.demand(looks)) if looks else 0
@@ -100,9 +108,8 @@ class Looks:
     def remembered(self, session_id: str, *, not_before: float, labelled: bool) -> Observation | None:
         """Return what a walk has just told of the session, if that is good enough; counts as demand for walks."""
         roll = self._own if labelled else self._all
-        now = loop_time()
-        roll.asked_at.append(now)
-        return self._good(session_id, max(not_before, now - roll.good_for))
+        roll.asked_at.append(loop_time())
+        return self._good(session_id, roll.good_from(not_before))
 
     def ask(self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool) -> Look:
         """Collect a look; its answer comes, or fails with an `AgbError`."""
@@ -110,8 +117,7 @@ class Looks:
         if not self._batch:
             loop.call_later(self._window, self._serve_batch, client)
         roll = self._own if labelled else self._all
-        good_from = max(not_before, loop.time() - roll.good_for)
-        look = Look(session_id, good_from, labelled, loop.create_future())
+        look = Look(session_id, roll.good_from(not_before), labelled, loop.create_future())
         self._batch.append(look)
         return look
 

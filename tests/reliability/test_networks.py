@@ -22,6 +22,8 @@ from proxy import Mode, Proxy
 
 BROKEN_FOR = 25.0
 """Seconds: longer than the lease's renew deadline and than every request's time limit."""
+SILENT_FOR = 120.0
+"""Seconds of a black hole: longer than anything that waits for a sign of the other end."""
 SERVED_WITHIN = 90.0
 """Seconds from the repair until a patch must have been served."""
 TROUBLES = [(where, mode) for where in ("AGB", "API server") for mode in Mode if mode not in (Mode.PASS, Mode.STALL)]
@@ -45,7 +47,7 @@ class Victim:
         proxy = self.agb if where == "AGB" else self.api
         proxy.set(mode)
         self.tenant.patch("s", paused=True)
-        time.sleep(BROKEN_FOR)
+        time.sleep(SILENT_FOR if mode is Mode.BLACK_HOLE else BROKEN_FOR)
         proxy.set(Mode.PASS)
         mended = time.monotonic()
         try:

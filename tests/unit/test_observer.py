@@ -289,6 +289,17 @@ async def test_a_sweep_answers_with_nothing_from_before_it_began() -> None:
     assert all(each.taken_at >= began for each in seen.values())
 
 
+async def test_a_few_who_look_while_a_walk_goes_on_see_what_is() -> None:
+    account, watcher = account_of(2000), observer()
+    walk = asyncio.create_task(watcher.sweep(account, dict.fromkeys(ids(2000), False)))
+    await asyncio.sleep(0.2)
+    account.sessions["s5"] = "PAUSED"  # its page has been read
+    [seen] = await looks(watcher, account, ["s5"])
+    assert seen.state == SessionState.PAUSED
+    await walk
+    assert account.calls.count("get") == 1
+
+
 async def test_after_a_while_a_walk_is_forgotten() -> None:
     account, watcher = account_of(200), observer()
     await looks(watcher, account, ids(200))
