@@ -30,7 +30,7 @@ class FakeCluster:
     """The API server's part for AgbSessions: versions, generations, merge patches, finalizers, conflicts, a watch.
 
     `latency` is what each of the operator's requests takes, in (virtual) seconds. `fail` is raised by the operator's
-    next requests, one after the other.
+    next requests, one after the other. `busy` is what the operator is told when it asks whether it would have to wait.
     """
 
     latency: float = 0.001
@@ -43,6 +43,7 @@ class FakeCluster:
     fail: list[ClusterError] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
     watch_delay: float = 0.002
+    busy: bool = False
     _version: int = 100
 
     # What people do

@@ -66,6 +66,11 @@ class Cluster:
         """The API server's address."""
         return self._connection.server
 
+    @property
+    def busy(self) -> bool:
+        """Whether the next request would have to wait for its turn."""
+        return self._connection.busy
+
     async def open_session(
         self,
         on_answer: Callable[[str], None],

@@ -92,6 +92,11 @@ class Connection:
         """The API server's address."""
         return str(self._configuration.host)
 
+    @property
+    def busy(self) -> bool:
+        """Whether as many requests are under way as may be, so that the next one has to wait for its turn."""
+        return self._turns.locked()
+
     async def request(
         self, method: str, path: str, body: Any = None, *, content: str = _JSON, accept: str = _JSON
     ) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Engine:
             on_key=hide,
         )
         observer = Observer(own_labels=own_labels(settings.cluster_name))
-        self._recorder = Recorder(cluster=cluster, leads=leads, busy=lambda: self._queue.depth > 0, wall=_wall)
+        self._recorder = Recorder(cluster=cluster, leads=leads, wall=_wall)
         reporter = Reporter(
             cluster=cluster,
             store=self._store,

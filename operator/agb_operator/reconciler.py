@@ -162,6 +162,10 @@ class Reconciler:
         if all(self._store.rival(session)):
             return _Decision(plan=Plan(requeue=0.0))  # an older resource has begun to manage it during the look
         decided = plan(session, seen, now=self._wall(), facts=self._memories.facts(session))
+        if decided.action == Action.NONE and decided.requeue:
+            # The look may be seconds old, if a list told it: the next one keeps in step with it.
+            age = self._clock() - seen.taken_at
+            decided = replace(decided, requeue=backoff.rest_of(decided.requeue, age=age))
         if session.image_id:
             if decided.action == Action.LET_GO:
                 decided = await self._creator.after_strays(session, memory, account, decided, seen)

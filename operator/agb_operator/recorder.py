@@ -35,6 +35,10 @@ _LAST_WORDS: Final = 1.0
 class EventWriter(Protocol):
     """The part of the cluster needed here; raises any `ClusterError`."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether the next request would have to wait for its turn."""
+
     async def record_event(
         self,
         *,
@@ -66,7 +70,6 @@ class Recorder:
     Args:
         cluster: takes them.
         leads: says whether this replica may act at this very moment; asked right before each try.
-        busy: says whether passes wait for their turn, so that Events had better wait, too.
         wall: the time of day.
     """
 
@@ -75,12 +78,10 @@ class Recorder:
         *,
         cluster: EventWriter,
         leads: Callable[[], bool],
-        busy: Callable[[], bool],
         wall: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._leads = leads
-        self._busy = busy
         self._wall = wall
         self._nanoseconds = 0
         self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
@@ -118,16 +119,16 @@ class Recorder:
 
     async def _send_next(self, event: _Event, *, patience: float = 0.0) -> None:
         try:
-            await self._let_passes_go_first(event, patience)
+            await self._let_statuses_go_first(event, patience)
             await self._send(event)
         except asyncio.CancelledError:
             with contextlib.suppress(asyncio.QueueFull):
                 self._waiting.put_nowait(event)  # for `flush`; were it sent already, its name would be taken
             raise
 
-    async def _let_passes_go_first(self, event: _Event, patience: float) -> None:
+    async def _let_statuses_go_first(self, event: _Event, patience: float) -> None:
         for _ in range(round(patience / _BUSY_CHECK)):
-            if not self._busy() or (self._wall() - event.at).total_seconds() >= patience:
+            if not self._cluster.busy or (self._wall() - event.at).total_seconds() >= patience:
                 return
             await asyncio.sleep(_BUSY_CHECK)
 

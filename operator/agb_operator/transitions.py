@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from .backoff import SHORTEST
 from .reports import (
     SLOW,
     WAYS_OUT,
@@ -24,8 +25,6 @@ from .status import Operation, OperationState, OperationType, Reason, Report, Tr
 
 SETTLE: Final = 5.0
 """Seconds, doubled with each attempt, for which the state that a call has left may be a stale read."""
-SHORTEST: Final = 0.1
-"""Seconds until a pass comes back at the earliest, to see whether a read is still stale."""
 MANY_ATTEMPTS: Final = 3
 """Failures after which a person should look."""
 

@@ -86,7 +86,7 @@ class RunningOperator:
             on_key=lambda key: None,
         )
         self.observer = Observer(own_labels=own_labels("test"))
-        self.recorder = Recorder(cluster=cluster, leads=leads, busy=lambda: self.queue.depth > 0, wall=wall)
+        self.recorder = Recorder(cluster=cluster, leads=leads, wall=wall)
         self.reporter = Reporter(
             cluster=cluster,
             store=self.store,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agb_operator.backoff import FIRST_DELAY, MAX_DELAY, ceiling, jittered, retry_delay
+from agb_operator.backoff import FIRST_DELAY, MAX_DELAY, SHORTEST, ceiling, jittered, rest_of, retry_delay
 
 DRAWS = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 
@@ -47,3 +47,11 @@ def test_an_interval_is_spread_by_at_most_a_tenth(seconds: float, draw: float) -
 
 def test_the_middle_draw_leaves_an_interval_alone() -> None:
     assert jittered(60.0, draw=0.5) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds"),
+    [(0.0, 2.0), (0.5, 1.5), (1.95, SHORTEST), (2.0, 2.0), (3.0, 1.0), (1.9999999999999998, SHORTEST)],
+)
+def test_an_interval_counts_from_its_beginning_and_not_from_when_it_was_heard_of(age: float, seconds: float) -> None:
+    assert rest_of(2.0, age=age) == pytest.approx(seconds)

@@ -151,6 +151,30 @@ async def test_a_refusal_becomes_the_error_that_tells_what_to_do(
         assert "the server's words" in error.value.message
 
 
+async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn(
+    server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    enough = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await enough.wait()
+        return web.json_response({"kind": "AgbSession"})
+
+    server.answer = answer
+    busy = []
+    requests = [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(31)]
+    await server.seen(31)
+    busy.append(cluster.busy)
+    requests += [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(9)]
+    await server.seen(32)
+    busy.append(cluster.busy)
+    enough.set()
+    await asyncio.gather(*requests)
+    busy.append(cluster.busy)
+    assert busy == [False, True, False]
+
+
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)])
 async def test_the_server_s_wish_to_wait_is_handed_on(
     header: str, seconds: float | None, server: ApiServer, connect: Connect

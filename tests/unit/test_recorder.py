@@ -28,13 +28,11 @@ class Desk:
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
     leads: bool = True
-    busy: bool = False
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
             cluster=self.cluster,
             leads=lambda: self.leads,
-            busy=lambda: self.busy,
             wall=lambda: EPOCH + timedelta(seconds=loop_time()),
         )
 
@@ -95,8 +93,8 @@ async def test_at_most_two_are_under_way() -> None:
     assert max(under_way) == 2
 
 
-async def test_while_passes_wait_events_wait_too_but_not_for_ever() -> None:
-    desk = Desk(busy=True)
+async def test_while_requests_wait_for_their_turn_events_wait_too_but_not_for_ever() -> None:
+    desk = Desk(FakeCluster(busy=True))
     async with desk.running():
         desk.record("Created", "Running")
         await asyncio.sleep(PATIENCE - 1)
@@ -105,7 +103,7 @@ async def test_while_passes_wait_events_wait_too_but_not_for_ever() -> None:
         assert desk.sent == ["Created", "Running"]
         desk.record("Paused")
         await asyncio.sleep(1)
-        desk.busy = False
+        desk.cluster.busy = False
         await asyncio.sleep(1)
         assert desk.sent == ["Created", "Running", "Paused"]
 
