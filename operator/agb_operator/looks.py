@@ -61,13 +61,17 @@ class _Roll:
             self.asked_at.popleft()
         return max(looks, len(self.asked_at))
 
+    def deserves_walk(self, looks: int) -> bool:
+        """Tell whether a whole walk is fewer calls than these looks one by one."""
+        return self.demand(looks) > self.pages
+
     def good_from(self, not_before: float) -> float:
         """Give the time from which on an answer is good for a look that comes now.
 
         Many share what a walk has just told. A few would not cost a walk: they look for themselves, and see what is.
         """
         now = loop_time()
-        return max(not_before, now - self.good_for if self.demand(1) > self.pages else now)
+        return max(not_before, now - self.good_for if self.deserves_walk(1) else now)
 
     def cost(self, looks: int) -> int:
         """How many calls these looks cost by the cheaper way."""
@@ -148,7 +152,7 @@ class Looks:
             return
         for roll, looks in ((self._own, ours), (self._all, others)):
             # What counts is how many ask now: a few do not wait behind a long walk that others are waiting for.
-            if roll.demand(len(looks)) > roll.pages:
+            if roll.deserves_walk(len(looks)):
                 self._join(client, roll, looks)
             else:
                 self._get(client, looks)
@@ -202,7 +206,7 @@ class Looks:
         self._forget_old()
         # Those who could have been served by every page of this lap, and were by none, are not in the list.
         self._get(client, roll.take_out(asked_by=started))
-        if roll.demand(len(roll.waiting)) <= roll.pages:
+        if not roll.deserves_walk(len(roll.waiting)):
             self._get(client, roll.take_out())
 
     def _note(self, page: Listed) -> None:
