@@ -64,9 +64,9 @@ class AgbApi:
         # as much as the request.
         self._transport = transport or network(self.endpoint)
 
-    def account(self, key: ApiKey) -> SessionClient:
+    def client_of(self, key: ApiKey) -> SessionClient:
         """Return the calls of one key; cheap, and as many as wanted may exist."""
-        return _Account(self, key)
+        return _Client(self, key)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -171,7 +171,7 @@ class AgbApi:
         )
 
 
-class _Account:
+class _Client:
     """The calls of one key, as `SessionClient` describes them."""
 
     def __init__(self, api: AgbApi, key: ApiKey) -> None:

@@ -83,7 +83,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
                     return 0
                 return await _work(_while_leading(engine, elector), stop)
             finally:
-                await elector.release()
+                await elector.step_down()
     finally:
         measuring.cancel()
 
@@ -91,7 +91,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
 async def _while_leading(engine: Engine, elector: Elector) -> None:
     """Work for as long as the lease is ours; losing it stops all calls at once."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(elector.hold(), name="lease")
+        group.create_task(elector.keep(), name="lease")
         group.create_task(engine.run(), name="engine")
 
 

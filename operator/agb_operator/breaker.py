@@ -15,7 +15,7 @@ from .errors import AgbError, TransientError
 logger = logging.getLogger(__name__)
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """What the outcome of one call says of the thing that the breaker protects."""
 
     GOOD = auto()
@@ -42,7 +42,7 @@ class Breaker:
         self,
         *,
         name: str,
-        judge: Callable[[BaseException | None], Verdict],
+        judge: Callable[[BaseException | None], Outcome],
         threshold: int,
         first_wait: float,
         longest_wait: float,
@@ -92,11 +92,11 @@ class Breaker:
 
     def _record(self, outcome: BaseException | None, *, is_probe: bool) -> None:
         match self._judge(outcome):
-            case Verdict.GOOD:
+            case Outcome.GOOD:
                 self._bad_in_a_row = 0
                 if is_probe:
                     self._close()
-            case Verdict.BAD:
+            case Outcome.BAD:
                 assert isinstance(outcome, AgbError)
                 self._bad_in_a_row += 1
                 if is_probe:
@@ -109,7 +109,7 @@ class Breaker:
                     self._on_change(True)
                 if self._because is not None:
                     self._dated(outcome)
-            case Verdict.SILENT:
+            case Outcome.SILENT:
                 pass
 
     def _dated(self, error: AgbError) -> AgbError:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, begun, elapsed
+from .reports import SLOW, Action, Event, Facts, Plan, base_report, begun, elapsed
 from .resource import AgbSession
 from .states import Observation, SessionState
-from .status import Operation, OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
+from .status import ConditionDraft, Operation, OperationState, OperationType, Phase, Reason, Report, Truth
 
 GRACE: Final = 30.0
 """Seconds for which look-ups must stay empty after a create that may have been sent; labels show up late."""
@@ -48,7 +48,7 @@ def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: dat
         return _took_over(session, usable[0], now=now)
     unsure = facts.since_create is not None and facts.since_create < GRACE
     if session.deleting:
-        return Plan(requeue=LOOK_AGAIN) if unsure else Plan(action=Action.LET_GO)
+        return Plan(requeue=LOOK_AGAIN) if unsure else Plan(action=Action.REMOVE_FINALIZER)
     if unsure:
         return Plan(requeue=LOOK_AGAIN)
     if session.observe_only:
@@ -78,7 +78,7 @@ def _asking(session: AgbSession, *, now: datetime) -> Report:
 
 
 def _creating(session: AgbSession, reason: Reason, message: str, *, paused: str) -> Report:
-    ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
     report = base_report(session, phase=Phase.CREATING, ready=ready, paused=replace(ready, message=paused))
     return replace(report, reconciling=True)
 
@@ -88,7 +88,7 @@ def _nothing_to_observe(session: AgbSession) -> Report:
         "There is no session to observe, and none is created while spec.managementPolicy is Observe. Set it to Manage "
         "to create one; to observe a session that exists, name it by spec.sessionId in another AgbSession."
     )
-    ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
     paused = replace(ready, message="There is no session.")
     return replace(base_report(session, phase=Phase.PENDING, ready=ready, paused=paused), stalled=ready)
 
@@ -105,9 +105,7 @@ def _since_it_exists(session: AgbSession, *, now: datetime) -> Operation:
     return replace(operation, started_at=now) if late else operation
 
 
-def created_report(
-    session: AgbSession, *, session_id: str, request_id: str, now: datetime
-) -> tuple[Report, Announcement]:
+def created_report(session: AgbSession, *, session_id: str, request_id: str, now: datetime) -> tuple[Report, Event]:
     """Give what to write once createSession has answered: the id, before anything else happens."""
     report = _exists(session)
     operation = _since_it_exists(session, now=now)
@@ -117,7 +115,7 @@ def created_report(
     text = f"Created session {session_id} from image {session.image_id}."
     if operation.message:
         text += f" {operation.message}"
-    return report, Announcement(reason="Created", message=text)
+    return report, Event(reason="Created", message=text)
 
 
 def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
@@ -126,7 +124,7 @@ def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan
     # Its labels may be those of an earlier spec, so they count as unknown and are set again.
     report = replace(report, session_id=seen.session_id, session_status=seen.status, labels=None, operation=operation)
     text = f"Took over session {seen.session_id}, which an interrupted create had left."
-    return Plan(report=report, requeue=0.0, announcements=(Announcement(reason="Created", message=text),))
+    return Plan(report=report, requeue=0.0, events=(Event(reason="Created", message=text),))
 
 
 def may_have_duplicates(session: AgbSession) -> bool:

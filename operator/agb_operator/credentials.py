@@ -59,22 +59,22 @@ class Credentials:
         self,
         *,
         secrets: SecretReader,
-        open_account: Callable[[ApiKey], SessionClient],
+        open_client: Callable[[ApiKey], SessionClient],
         own_key: ApiKey | None,
         own_key_namespaces: Collection[str],
         clock: Callable[[], float],
         on_key: Callable[[ApiKey], None],
     ) -> None:
         self._secrets = secrets
-        self._open_account = open_account
+        self._open_client = open_client
         self._own_key = own_key
         self._own_key_namespaces = frozenset(own_key_namespaces)
         self._clock = clock
         self._on_key = on_key
         self._entries: dict[tuple[str, SecretRef], _Entry] = {}
-        self._accounts: dict[ApiKey, SessionClient] = {}
+        self._clients: dict[ApiKey, SessionClient] = {}
 
-    async def account(self, session: AgbSession) -> SessionClient:
+    async def client_of(self, session: AgbSession) -> SessionClient:
         """Give the account a resource may use.
 
         Raises:
@@ -82,7 +82,7 @@ class Credentials:
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
-            return self._account(self._own(session.key.namespace))
+            return self._client(self._own(session.key.namespace))
         entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
         async with entry.lock:
             if self._is_stale(entry):
@@ -91,7 +91,7 @@ class Credentials:
             raise _copy(entry.problem)
         if entry.key is None:
             raise ApiUnavailable(f"Secret {session.secret.name} could not be read yet.")
-        return self._account(entry.key)
+        return self._client(entry.key)
 
     def refused(self, session: AgbSession) -> bool:
         """Note that the API refused the resource's key: its Secret is read again at once, then slowly.
@@ -111,8 +111,8 @@ class Credentials:
         for unused in self._entries.keys() - set(used):
             del self._entries[unused]
         keys = {entry.key for entry in self._entries.values()} | {self._own_key}
-        for key in self._accounts.keys() - keys:
-            del self._accounts[key]
+        for key in self._clients.keys() - keys:
+            del self._clients[key]
 
     def _own(self, namespace: str) -> ApiKey:
         allowed = EVERYWHERE in self._own_key_namespaces or namespace in self._own_key_namespaces
@@ -129,12 +129,12 @@ class Credentials:
             )
         return self._own_key
 
-    def _account(self, key: ApiKey) -> SessionClient:
-        account = self._accounts.get(key)
-        if account is None:
+    def _client(self, key: ApiKey) -> SessionClient:
+        client = self._clients.get(key)
+        if client is None:
             self._on_key(key)
-            account = self._accounts[key] = self._open_account(key)
-        return account
+            client = self._clients[key] = self._open_client(key)
+        return client
 
     def _is_stale(self, entry: _Entry) -> bool:
         waiting = entry.problem is not None or entry.refused is not None
@@ -146,7 +146,7 @@ class Credentials:
         except ObjectNotFound:
             entry.problem = CredentialsMissing(
                 f"Secret {ref.name} does not exist in namespace {namespace}. Create it with the API key under "
-                f"{ref.key}; the operator looks again within a minute."
+                f"{ref.entry}; the operator looks again within a minute."
             )
         except ClusterForbidden:
             entry.problem = CredentialsMissing(
@@ -158,14 +158,14 @@ class Credentials:
             return
         else:
             entry.problem = None
-            self._take(entry, content.get(ref.key), namespace, ref)
+            self._take(entry, content.get(ref.entry), namespace, ref)
         entry.read_at = self._clock()
 
     def _take(self, entry: _Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
         where = f"Secret {ref.name} in namespace {namespace}"
         if value is None:
             entry.problem = CredentialsMissing(
-                f"{where} has no entry {ref.key}. Add it, or name another one in spec.credentials.secretRef.key."
+                f"{where} has no entry {ref.entry}. Add it, or name another one in spec.credentials.secretRef.key."
             )
             return
         try:
@@ -173,7 +173,7 @@ class Credentials:
         except ValueError as exc:  # a decoding error is one, too, and neither quotes the value
             text = "it is not text" if isinstance(exc, UnicodeDecodeError) else str(exc)
             entry.problem = CredentialsMissing(
-                f"Entry {ref.key} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
+                f"Entry {ref.entry} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
             )
             return
         if key != entry.key:

@@ -16,7 +16,7 @@ import kopf
 
 from .agb_api import AgbApi
 from .cluster import Cluster
-from .creator import Creator
+from .creator import Creation
 from .credentials import Credentials
 from .echoes import without_echoes
 from .errors import ClusterError, ObjectNotFound
@@ -24,19 +24,19 @@ from .handlers import WATCH_SECONDS, Informer, configure, register
 from .keys import ApiKey
 from .limits import Guards
 from .logs import hide
-from .memory import Memories
+from .memory import Memory
 from .metrics import Metrics
-from .observer import Observer
+from .observer import BatchedObserver
 from .reconciler import Reconciler
-from .recorder import Recorder
-from .reporter import Reporter
-from .resource import GROUP, PLURAL, VERSION, Key, own_labels
+from .recorder import EventRecorder
+from .reporter import StatusWriter
+from .resource import GROUP, PLURAL, VERSION, ObjectKey, own_labels
 from .resync import Resync
 from .server import Check, Progress
 from .sessions import SessionClient
 from .settings import Settings
 from .store import Store
-from .sweep import Sweep
+from .sweep import Relist
 from .workers import Workers, pass_deadline
 from .workqueue import WorkQueue
 
@@ -76,7 +76,7 @@ class Engine:
         draw = random.random
         self._store = Store()
         self._queue = WorkQueue()
-        self._memories = Memories(clock=clock)
+        self._memory = Memory(clock=clock)
         self._api = AgbApi(
             endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads
         )
@@ -88,41 +88,41 @@ class Engine:
             on_breaker=metrics.breaker,
         )
 
-        def open_account(key: ApiKey) -> SessionClient:
-            return guards.guard(self._api.account(key), name=key.fingerprint)
+        def open_client(key: ApiKey) -> SessionClient:
+            return guards.guard(self._api.client_of(key), name=key.fingerprint)
 
         credentials = Credentials(
             secrets=cluster,
-            open_account=open_account,
+            open_client=open_client,
             own_key=settings.api_key,
             own_key_namespaces=settings.default_key_namespaces,
             clock=clock,
             on_key=hide,
         )
-        observer = Observer(own_labels=own_labels(settings.cluster_name))
-        self._recorder = Recorder(cluster=cluster, leads=leads, wall=_wall)
-        reporter = Reporter(
+        observer = BatchedObserver(own_labels=own_labels(settings.cluster_name))
+        self._event_recorder = EventRecorder(cluster=cluster, leads=leads, wall=_wall)
+        status_writer = StatusWriter(
             cluster=cluster,
             store=self._store,
             metrics=metrics,
-            record=self._recorder.record,
+            record=self._event_recorder.record,
             leads=leads,
             wall=_wall,
         )
-        creator = Creator(
-            memories=self._memories,
-            reporter=reporter,
+        creation = Creation(
+            memory=self._memory,
+            status_writer=status_writer,
             cluster_name=settings.cluster_name,
             clock=clock,
             wall=_wall,
         )
         reconciler = Reconciler(
             store=self._store,
-            memories=self._memories,
+            memory=self._memory,
             credentials=credentials,
             observer=observer,
-            reporter=reporter,
-            creator=creator,
+            status_writer=status_writer,
+            creation=creation,
             metrics=metrics,
             cluster_name=settings.cluster_name,
             clock=clock,
@@ -147,14 +147,14 @@ class Engine:
             queue=self._queue,
             credentials=credentials,
             observer=observer,
-            memories=self._memories,
+            memory=self._memory,
             interval=settings.resync,
             draw=draw,
         )
         self._informer = Informer(
-            store=self._store, queue=self._queue, memories=self._memories, on_activity=metrics.watch_activity
+            store=self._store, queue=self._queue, memory=self._memory, on_activity=metrics.watch_activity
         )
-        self._sweep = Sweep(
+        self._relist = Relist(
             cluster=cluster,
             store=self._store,
             namespaces=settings.namespaces,
@@ -171,7 +171,7 @@ class Engine:
         self._metrics = metrics
         self._on_kopf_start = on_kopf_start
         self._forbidden: set[str] = set()
-        self._fetching: dict[Key, asyncio.Task[None]] = {}
+        self._fetching: dict[ObjectKey, asyncio.Task[None]] = {}
         self._fetches = asyncio.Semaphore(CONCURRENT_FETCHES)
         metrics.show(phases=self._store.phases, stalled=self._store.stalled, depth=lambda: self._queue.depth)
 
@@ -195,13 +195,13 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_endless("workers", self._workers.run()))
-                group.create_task(_endless("events", self._recorder.run()))
+                group.create_task(_endless("events", self._event_recorder.run()))
                 group.create_task(_endless("resync", self._resync.run()))
-                group.create_task(_endless("sweep", self._sweep.run()))
+                group.create_task(_endless("sweep", self._relist.run()))
                 group.create_task(_endless("watch", self._watch()))
         finally:
             self._queue.clear()
-            await self._recorder.flush()
+            await self._event_recorder.flush()
             await self._api.aclose()
 
     async def _watch(self) -> None:
@@ -270,13 +270,13 @@ class Engine:
     def _watch_problem(self) -> str:
         return next((problem for progress in self._watches.values() if (problem := progress.problem())), "")
 
-    def _fetch(self, key: Key) -> None:
+    def _fetch(self, key: ObjectKey) -> None:
         """Take in a resource that the watch has missed or may not tell of."""
 
         async def fetch() -> None:
             try:
                 async with self._fetches:
-                    body = await self._cluster.read(*key)
+                    body = await self._cluster.read(key.namespace, key.name)
             except ObjectNotFound:
                 if (known := self._store.get(key)) is not None:
                     self._informer.gone(known)

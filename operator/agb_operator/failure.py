@@ -15,10 +15,10 @@ from .errors import (
     SessionNotFound,
     TerminalError,
 )
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, no_look_verdict, seen_report, unseen_phase
+from .reports import SLOW, Action, Event, Facts, Plan, base_report, no_look_verdict, seen_report, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation
-from .status import Reason, Truth, Verdict
+from .status import ConditionDraft, Reason, Truth
 from .transitions import blocked
 
 PATIENCE: Final = 10.0
@@ -36,7 +36,7 @@ _DOING: Final = {
 }
 
 
-def failed(
+def on_error(
     session: AgbSession, error: AgbError, *, facts: Facts, retry: float, attempted: Action, seen: Observation | None
 ) -> Plan:
     """Decide after an error.
@@ -56,13 +56,13 @@ def failed(
         return Plan(requeue=1.0)  # the next look decides whether to believe it
     message = _message(session, error, attempted)
     reason = _reason(error, attempted)
-    ready = Verdict(
+    ready = ConditionDraft(
         status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
     )
     if seen is None:
         paused = no_look_verdict(reason)
         if attempted == Action.CREATE and not error.outcome_unknown:
-            paused = Verdict(status=Truth.FALSE, reason=reason, message="There is no session yet.")
+            paused = ConditionDraft(status=Truth.FALSE, reason=reason, message="There is no session yet.")
         report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
     else:
         report = seen_report(session, seen, ready=ready)
@@ -70,7 +70,7 @@ def failed(
     report = replace(report, reconciling=not stalls, stalled=ready if stalls else None)
     if session.desired == DesiredState.GONE and (stalls or facts.failing_for > session.timeout.total_seconds()):
         report = blocked(report, message)
-    return Plan(report=report, requeue=requeue, announcements=_announced(session, reason, message))
+    return Plan(report=report, requeue=requeue, events=_announced(session, reason, message))
 
 
 def _message(session: AgbSession, error: AgbError, attempted: Action) -> str:
@@ -94,11 +94,11 @@ def _was_answered(error: ApiUnavailable) -> bool:
     return error.http_status is not None and error.http_status < 300 and not error.outcome_unknown
 
 
-def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Announcement, ...]:
+def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Event, ...]:
     before = session.status.condition("Ready")
     if before is not None and before.reason == reason:
         return ()
-    return (Announcement(reason=reason, message=message, warning=True),)
+    return (Event(reason=reason, message=message, warning=True),)
 
 
 def _requeue(error: AgbError, retry: float) -> float:

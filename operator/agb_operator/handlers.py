@@ -12,9 +12,9 @@ from typing import Any, Final
 import kopf
 
 from .creation import may_have_duplicates
-from .memory import Memories
+from .memory import Memory
 from .plan import is_settled
-from .resource import GROUP, PLURAL, VERSION, AgbSession, Key
+from .resource import GROUP, PLURAL, VERSION, AgbSession, ObjectKey
 from .store import Store
 from .workqueue import WorkQueue
 
@@ -34,10 +34,10 @@ class Informer:
         on_activity: told of each event, as proof that the watch lives.
     """
 
-    def __init__(self, *, store: Store, queue: WorkQueue, memories: Memories, on_activity: Callable[[], None]) -> None:
+    def __init__(self, *, store: Store, queue: WorkQueue, memory: Memory, on_activity: Callable[[], None]) -> None:
         self._store = store
         self._queue = queue
-        self._memories = memories
+        self._memory = memory
         self._on_activity = on_activity
 
     def event(self, kind: str | None, body: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Informer:
         try:
             event = json.loads(line)
             kind, meta = event["type"], event["object"]["metadata"]
-            key, uid, version = Key(meta["namespace"], meta["name"]), meta["uid"], meta["resourceVersion"]
+            key, uid, version = ObjectKey(meta["namespace"], meta["name"]), meta["uid"], meta["resourceVersion"]
         except (ValueError, KeyError, TypeError):
             return True  # an error or a bookmark: kopf's to understand
         if kind != "MODIFIED" or not self._store.has(key, uid=uid, version=version):
@@ -79,7 +79,7 @@ class Informer:
         """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
         self._store.remove(session.key, session.uid)
         if self._store.get(session.key) is None:  # also if it had been removed already, by our own last write
-            self._memories.forget(session.key)
+            self._memory.forget(session.key)
             self._queue.forget(session.key)
         self._queue_claimants(session)
 

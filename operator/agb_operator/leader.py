@@ -138,7 +138,7 @@ class Elector:
             await asyncio.sleep(self._standby_pause())
         logger.info("leading as %s", self._identity)
 
-    async def hold(self) -> None:
+    async def keep(self) -> None:
         """Renew the claim for as long as possible; returns never.
 
         Raises:
@@ -156,7 +156,7 @@ class Elector:
                 self._change(False)
                 raise LeaseLost(f"lost the lease {self._namespace}/{self._name}: {reason}")
 
-    async def release(self) -> None:
+    async def step_down(self) -> None:
         """Give the Lease up, so that a standby takes over at once; to be called when all work has stopped."""
         self._change(False)
         if not self._may_hold:

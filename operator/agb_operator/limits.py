@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
-from .breaker import Breaker, Verdict
+from .breaker import Breaker, Outcome
 from .bucket import PATIENCE, TokenBucket, loop_time
 from .errors import AgbError, ApiUnavailable, CredentialsRejected, NotLeading, Throttled
 from .sessions import Accepted, Created, Listed, SessionClient
@@ -75,7 +75,7 @@ class Guards:
             client: the calls as they are.
             name: for logs; the key's fingerprint, never the key.
         """
-        return _GuardedAccount(
+        return _GuardedClient(
             client,
             bucket=TokenBucket(qps=self._qps, burst=self._burst, clock=self._clock),
             endpoint=self._endpoint,
@@ -95,7 +95,7 @@ class Guards:
         )
 
 
-class _GuardedAccount:
+class _GuardedClient:
     """A `SessionClient` around another."""
 
     def __init__(
@@ -198,25 +198,25 @@ class _GuardedAccount:
         error.retry_after = self._bucket.blocked_for
 
 
-def _endpoint_verdict(outcome: BaseException | None) -> Verdict:
+def _endpoint_verdict(outcome: BaseException | None) -> Outcome:
     match outcome:
         case ApiUnavailable(http_status=status) if status is None or status >= 500:
-            return Verdict.BAD
+            return Outcome.BAD
         case NotLeading():
-            return Verdict.SILENT
+            return Outcome.SILENT
         case None | AgbError():
-            return Verdict.GOOD
+            return Outcome.GOOD
         case _:
-            return Verdict.SILENT
+            return Outcome.SILENT
 
 
-def _credentials_verdict(outcome: BaseException | None) -> Verdict:
+def _credentials_verdict(outcome: BaseException | None) -> Outcome:
     match outcome:
         case CredentialsRejected():
-            return Verdict.BAD
+            return Outcome.BAD
         case ApiUnavailable() | Throttled() | NotLeading():
-            return Verdict.SILENT
+            return Outcome.SILENT
         case None | AgbError():
-            return Verdict.GOOD
+            return Outcome.GOOD
         case _:
-            return Verdict.SILENT
+            return Outcome.SILENT

@@ -24,7 +24,7 @@ _CONCURRENT_GETS: Final = 16
 
 
 @dataclass(eq=False, slots=True)
-class Look:
+class Waiter:
     """Somebody waits for an answer about a session that was taken after `good_from`.
 
     In the same tick is not after: which of the two came first cannot be told then.
@@ -37,7 +37,7 @@ class Look:
 
 
 @dataclass(eq=False, slots=True)
-class _Roll:
+class _Listing:
     """The sessions that one label filter lists: what a walk over them costs, and who waits for one.
 
     `pages` is what the last walk told; before the first it is a hopeful one, so that several looks try a page.
@@ -46,7 +46,7 @@ class _Roll:
     labels: Mapping[str, str]
     pages: int = 1
     walking: bool = False
-    waiting: dict[str, list[Look]] = field(default_factory=dict)
+    waiting: dict[str, list[Waiter]] = field(default_factory=dict)
     asked_at: deque[float] = field(default_factory=deque)
 
     @property
@@ -77,14 +77,14 @@ class _Roll:
         """How many calls these looks cost by the cheaper way."""
         return min(self.pages, self.demand(looks)) if looks else 0
 
-    def take_out(self, *, asked_by: float = float("inf")) -> list[Look]:
+    def take_out(self, *, asked_by: float = float("inf")) -> list[Waiter]:
         """Take out those for whom an answer taken at `asked_by` is good enough."""
         taken = [look for looks in self.waiting.values() for look in looks if look.good_from < asked_by]
         for look in taken:
             self.drop(look)
         return taken
 
-    def drop(self, look: Look) -> None:
+    def drop(self, look: Waiter) -> None:
         looks = self.waiting.get(look.session_id, [])
         if look in looks:
             looks.remove(look)
@@ -92,7 +92,7 @@ class _Roll:
                 del self.waiting[look.session_id]
 
 
-class Looks:
+class Batcher:
     """The looks at one account's sessions.
 
     Args:
@@ -102,10 +102,10 @@ class Looks:
 
     def __init__(self, *, own_labels: Mapping[str, str], window: float) -> None:
         self._window = window
-        self._own = _Roll(own_labels)
-        self._all = _Roll({})
+        self._own = _Listing(own_labels)
+        self._all = _Listing({})
         self._seen: dict[str, Observation] = {}
-        self._batch: list[Look] = []
+        self._batch: list[Waiter] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._gets = asyncio.Semaphore(_CONCURRENT_GETS)
 
@@ -115,17 +115,17 @@ class Looks:
         roll.asked_at.append(loop_time())
         return self._good(session_id, roll.good_from(not_before))
 
-    def ask(self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool) -> Look:
+    def ask(self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool) -> Waiter:
         """Collect a look; its answer comes, or fails with an `AgbError`."""
         loop = asyncio.get_running_loop()
         if not self._batch:
             loop.call_later(self._window, self._serve_batch, client)
         roll = self._own if labelled else self._all
-        look = Look(session_id, roll.good_from(not_before), labelled, loop.create_future())
+        look = Waiter(session_id, roll.good_from(not_before), labelled, loop.create_future())
         self._batch.append(look)
         return look
 
-    def drop(self, look: Look) -> None:
+    def drop(self, look: Waiter) -> None:
         """Wait no longer for an answer; whoever else waits is not affected."""
         if not look.answer.cancel() and not look.answer.cancelled():
             look.answer.exception()  # read, so that asyncio does not report it as overlooked
@@ -139,8 +139,8 @@ class Looks:
     def _serve_batch(self, client: SessionClient) -> None:
         """Choose the cheapest for what was collected: a walk over all, a walk over ours, or one by one."""
         batch, self._batch = self._batch, []
-        ours: list[Look] = []
-        others: list[Look] = []
+        ours: list[Waiter] = []
+        others: list[Waiter] = []
         for look in batch:
             seen = self._good(look.session_id, look.good_from)  # its page may have come while looks were collected
             if seen is not None:
@@ -157,14 +157,14 @@ class Looks:
             else:
                 self._get(client, looks)
 
-    def _join(self, client: SessionClient, roll: _Roll, looks: Iterable[Look]) -> None:
+    def _join(self, client: SessionClient, roll: _Listing, looks: Iterable[Waiter]) -> None:
         for look in looks:
             roll.waiting.setdefault(look.session_id, []).append(look)
         if roll.waiting and not roll.walking:
             roll.walking = True
             self._spawn(self._walk(client, roll))
 
-    async def _walk(self, client: SessionClient, roll: _Roll) -> None:
+    async def _walk(self, client: SessionClient, roll: _Listing) -> None:
         """Walk while somebody waits; who comes in the middle is served by the pages asked for from then on."""
         try:
             while roll.waiting:
@@ -182,7 +182,7 @@ class Looks:
             for look in roll.take_out():  # the process ends
                 look.answer.cancel()
 
-    async def _lap(self, client: SessionClient, roll: _Roll) -> None:
+    async def _lap(self, client: SessionClient, roll: _Listing) -> None:
         """Walk from the first page to the last, or until the rest is cheaper to have one by one."""
         started = loop_time()
         token = ""
@@ -223,15 +223,15 @@ class Looks:
         since = loop_time() - _LONGEST_GOOD
         self._seen = {session_id: seen for session_id, seen in self._seen.items() if seen.taken_at >= since}
 
-    def _get(self, client: SessionClient, looks: Iterable[Look]) -> None:
+    def _get(self, client: SessionClient, looks: Iterable[Waiter]) -> None:
         """Look by getSession: once for each session, however many ask."""
-        by_session: dict[str, list[Look]] = {}
+        by_session: dict[str, list[Waiter]] = {}
         for look in looks:
             by_session.setdefault(look.session_id, []).append(look)
         for session_id, askers in by_session.items():
             self._spawn(self._get_one(client, session_id, askers))
 
-    async def _get_one(self, client: SessionClient, session_id: str, askers: list[Look]) -> None:
+    async def _get_one(self, client: SessionClient, session_id: str, askers: list[Waiter]) -> None:
         try:
             async with self._gets:
                 if all(look.answer.done() for look in askers):
@@ -254,12 +254,12 @@ class Looks:
         task.add_done_callback(self._tasks.discard)
 
 
-def _answer(look: Look, seen: Observation) -> None:
+def _answer(look: Waiter, seen: Observation) -> None:
     if not look.answer.done():
         look.answer.set_result(seen)
 
 
-def _fail(looks: Iterable[Look], error: Exception) -> None:
+def _fail(looks: Iterable[Waiter], error: Exception) -> None:
     """Fail them, each with an exception of its own: one that many raise collects the tracebacks of all."""
     for look in looks:
         if not look.answer.done():

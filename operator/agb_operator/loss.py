@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, seen_report, unseen_phase
+from .reports import SLOW, Action, Event, Facts, Plan, base_report, seen_report, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
 from .status import (
+    ConditionDraft,
     Operation,
     OperationState,
     OperationType,
     Phase,
     Reason,
     Truth,
-    Verdict,
     parse_timestamp,
     timestamp,
 )
@@ -29,13 +29,13 @@ RECREATIONS_AN_HOUR: Final = 3
 _MOVING: Final = (SessionState.STARTING, SessionState.PAUSING, SessionState.RESUMING, SessionState.DELETING)
 
 
-def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
+def session_absent(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Report a session that is gone, or have a new one take its place."""
     if (doubt := _doubt(session, seen, facts)) is not None:
         return doubt
     if _may_recreate(session, now):
         text = f"Session {session.session_id} is gone with its state; a new one takes its place."
-        ready = Verdict(status=Truth.FALSE, reason=Reason.CREATING, message=text)
+        ready = ConditionDraft(status=Truth.FALSE, reason=Reason.CREATING, message=text)
         report = replace(
             seen_report(session, seen, ready=ready),
             phase=Phase.CREATING,
@@ -51,11 +51,9 @@ def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
             labels=None,
             reconciling=True,
         )
-        return Plan(
-            report=report, requeue=0.0, announcements=(Announcement(reason="SessionLost", message=text, warning=True),)
-        )
+        return Plan(report=report, requeue=0.0, events=(Event(reason="SessionLost", message=text, warning=True),))
     message = _lost_message(session, seen)
-    ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
     report = replace(
         seen_report(session, seen, ready=ready),
         session_status=seen.status or session.status.session_status,
@@ -66,7 +64,7 @@ def lost(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts)
     return Plan(
         report=report,
         requeue=SLOW,
-        announcements=() if known else (Announcement(reason="SessionLost", message=message, warning=True),),
+        events=() if known else (Event(reason="SessionLost", message=message, warning=True),),
     )
 
 
@@ -82,7 +80,7 @@ def _doubt(session: AgbSession, seen: Observation, facts: Facts) -> Plan | None:
         "Most sessions of this API key are suddenly not found, so the key or the endpoint is suspect and none is "
         "taken for lost. Check that the key belongs to the account of the sessions and that the endpoint is right."
     )
-    ready = Verdict(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
+    ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
     paused = replace(ready, message="AGB's answers are not believed at present.")
     report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
     if session.desired == DesiredState.GONE:
@@ -132,24 +130,26 @@ def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
     return last.ended(OperationState.FAILED, now, "The session was lost meanwhile.")
 
 
-def done(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
+def session_ended(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
     """Let go of a resource that is being deleted: its session is gone."""
     last = session.status.operation
     released = last is not None and last.type == OperationType.RELEASE
     if not released and (doubt := _doubt(session, seen, facts)) is not None:
         return doubt
     text = f"Session {seen.session_id} is released." if released else f"Session {seen.session_id} was gone already."
-    return Plan(action=Action.LET_GO, announcements=(Announcement(reason="Released", message=text),))
+    return Plan(action=Action.REMOVE_FINALIZER, events=(Event(reason="Released", message=text),))
 
 
-def observed(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
+def observe_only(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Report what is seen and call nothing (managementPolicy: Observe)."""
     if seen.state == SessionState.UNKNOWN:
         return unexpected(session, seen)
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
         if (doubt := _doubt(session, seen, facts)) is not None:
             return doubt
-        ready = Verdict(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=_lost_message(session, seen))
+        ready = ConditionDraft(
+            status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=_lost_message(session, seen)
+        )
         # AGB's last word stays: it tells a session that ended from one that never was.
         said = seen.status or session.status.session_status
         report = replace(seen_report(session, seen, ready=ready), session_status=said, stalled=ready)
@@ -157,11 +157,11 @@ def observed(session: AgbSession, seen: Observation, *, now: datetime, facts: Fa
     message = "The session is only observed (spec.managementPolicy: Observe)."
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
         message += " spec.paused differs and is not enforced."
-    ready = Verdict(status=Truth.TRUE, reason=Reason.OBSERVED, message=message)
+    ready = ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message=message)
     report = seen_report(session, seen, ready=ready)
     if seen.state in _MOVING:
         return Plan(report=report, requeue=session.poll_interval.total_seconds())
     # What was under way when Observe was set has come to its end, or will not go on.
     paused = seen.state == SessionState.PAUSED
-    operation, announcements = finished(session, paused=paused, session_id=seen.session_id, now=now)
-    return Plan(report=replace(report, operation=operation), announcements=announcements)
+    operation, events = finished(session, paused=paused, session_id=seen.session_id, now=now)
+    return Plan(report=replace(report, operation=operation), events=events)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .reports import Action, Facts
-from .resource import AgbSession, Key
+from .resource import AgbSession, ObjectKey
 from .sessions import Created
 from .states import SessionState
 
@@ -16,7 +16,7 @@ SUSPICIOUS: Final = 3
 
 
 @dataclass(kw_only=True, slots=True)
-class Memory:
+class Remembered:
     """One resource's memory; times are those of a monotonic clock."""
 
     uid: str
@@ -63,58 +63,58 @@ class Memory:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Account:
+class _Client:
     """Which resources of one key see their session, and since when others do not."""
 
-    seen: set[Key] = field(default_factory=set)
-    missing: dict[Key, float] = field(default_factory=dict)
+    seen: set[ObjectKey] = field(default_factory=set)
+    missing: dict[ObjectKey, float] = field(default_factory=dict)
 
 
-class Memories:
+class Memory:
     """The memories of all resources, and what they say together of a key."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._memories: dict[Key, Memory] = {}
-        self._accounts: dict[int, _Account] = {}
-        self._account_of: dict[Key, int] = {}
+        self._memory: dict[ObjectKey, Remembered] = {}
+        self._clients: dict[int, _Client] = {}
+        self._client_of: dict[ObjectKey, int] = {}
 
-    def of(self, session: AgbSession) -> Memory:
+    def of(self, session: AgbSession) -> Remembered:
         """Give a resource's memory; another resource of the same name starts with an empty one."""
-        memory = self._memories.get(session.key)
-        if memory is None or memory.uid != session.uid:
-            memory = self._memories[session.key] = Memory(uid=session.uid)
-        return memory
+        remembered = self._memory.get(session.key)
+        if remembered is None or remembered.uid != session.uid:
+            remembered = self._memory[session.key] = Remembered(uid=session.uid)
+        return remembered
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Drop what is remembered of a resource that no longer exists."""
-        self._memories.pop(key, None)
-        account = self._accounts.get(self._account_of.pop(key, 0))
-        if account is not None:
-            account.seen.discard(key)
-            account.missing.pop(key, None)
+        self._memory.pop(key, None)
+        client = self._clients.get(self._client_of.pop(key, 0))
+        if client is not None:
+            client.seen.discard(key)
+            client.missing.pop(key, None)
 
     def facts(self, session: AgbSession, *, rival: str = "") -> Facts:
         """Give what the decision may know."""
-        now, memory = self._clock(), self.of(session)
+        now, remembered = self._clock(), self.of(session)
         return Facts(
-            called=memory.called,
-            since_call=None if memory.called_at == float("-inf") else now - memory.called_at,
-            missing_looks=memory.missing_looks,
-            missing_for=now - memory.missing_since if memory.missing_looks else 0.0,
-            failing_for=now - memory.failing_since if memory.failures else 0.0,
+            called=remembered.called,
+            since_call=None if remembered.called_at == float("-inf") else now - remembered.called_at,
+            missing_looks=remembered.missing_looks,
+            missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
+            failing_for=now - remembered.failing_since if remembered.failures else 0.0,
             mass_loss=self._vanished_together(session.key),
-            since_create=None if memory.create_sent_at is None else now - memory.create_sent_at,
+            since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             other_claimant=rival,
         )
 
-    def note_look(self, session: AgbSession, state: SessionState, *, account: int) -> None:
+    def note_look(self, session: AgbSession, state: SessionState, *, client: int) -> None:
         """Note what a look through an account (any number that names it) has found."""
-        now, memory = self._clock(), self.of(session)
-        memory.note_state(state, now)
-        if self._account_of.get(session.key) != account:
-            self._move(session.key, account)
-        looks = self._accounts.setdefault(account, _Account())
+        now, remembered = self._clock(), self.of(session)
+        remembered.note_state(state, now)
+        if self._client_of.get(session.key) != client:
+            self._move(session.key, client)
+        looks = self._clients.setdefault(client, _Client())
         if state == SessionState.NOT_FOUND:
             looks.seen.discard(session.key)
             if session.status.session_status:  # one that nobody ever saw has not vanished
@@ -123,18 +123,18 @@ class Memories:
             looks.missing.pop(session.key, None)
             looks.seen.add(session.key)
 
-    def _move(self, key: Key, account: int) -> None:
-        before = self._accounts.get(self._account_of.get(key, 0))
+    def _move(self, key: ObjectKey, client: int) -> None:
+        before = self._clients.get(self._client_of.get(key, 0))
         if before is not None:
             before.seen.discard(key)
             before.missing.pop(key, None)
-        self._account_of[key] = account
+        self._client_of[key] = client
 
-    def _vanished_together(self, key: Key) -> bool:
+    def _vanished_together(self, key: ObjectKey) -> bool:
         """Tell whether most sessions of the key vanished in the moment in which this one did."""
-        account = self._accounts.get(self._account_of.get(key, 0))
-        if account is None or key not in account.missing:
+        client = self._clients.get(self._client_of.get(key, 0))
+        if client is None or key not in client.missing:
             return False
-        since = account.missing[key]
-        together = sum(abs(other - since) <= SAME_MOMENT for other in account.missing.values())
-        return together >= SUSPICIOUS and 2 * together > together + len(account.seen)
+        since = client.missing[key]
+        together = sum(abs(other - since) <= SAME_MOMENT for other in client.missing.values())
+        return together >= SUSPICIOUS and 2 * together > together + len(client.seen)

@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from .bucket import loop_time
-from .looks import Look, Looks
+from .looks import Batcher, Waiter
 from .sessions import SessionClient
 from .states import Observation
 
 _WINDOW: Final = 0.005
 
 
-class Observer:
+class BatchedObserver:
     """Serves the looks at all accounts' sessions.
 
     Args:
@@ -34,7 +34,7 @@ class Observer:
     def __init__(self, *, own_labels: Mapping[str, str], window: float = _WINDOW) -> None:
         self._own_labels = own_labels
         self._window = window
-        self._accounts: dict[int, Looks] = {}
+        self._clients: dict[int, Batcher] = {}
 
     async def observe(
         self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool
@@ -63,7 +63,7 @@ class Observer:
         finally:
             looks.drop(look)
 
-    async def sweep(self, client: SessionClient, sessions: Mapping[str, bool]) -> dict[str, Observation]:
+    async def observe_all(self, client: SessionClient, sessions: Mapping[str, bool]) -> dict[str, Observation]:
         """Look at many settled sessions; every answer is taken after this call began.
 
         Args:
@@ -90,16 +90,16 @@ class Observer:
                 looks.drop(look)
         return _results(asked)
 
-    def _of(self, client: SessionClient) -> Looks:
+    def _of(self, client: SessionClient) -> Batcher:
         """Return what is known of the account; it goes when the account goes, e.g. with a replaced key."""
-        looks = self._accounts.get(id(client))
+        looks = self._clients.get(id(client))
         if looks is None:
-            looks = self._accounts[id(client)] = Looks(own_labels=self._own_labels, window=self._window)
-            weakref.finalize(client, self._accounts.pop, id(client), None).atexit = False
+            looks = self._clients[id(client)] = Batcher(own_labels=self._own_labels, window=self._window)
+            weakref.finalize(client, self._clients.pop, id(client), None).atexit = False
         return looks
 
 
-def _results(asked: list[Look]) -> dict[str, Observation]:
+def _results(asked: list[Waiter]) -> dict[str, Observation]:
     seen: dict[str, Observation] = {}
     failures: list[BaseException] = []
     for look in asked:

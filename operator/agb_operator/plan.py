@@ -11,12 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, assert_never
 
-from .loss import done, lost, observed
-from .reports import SLOW, Action, Announcement, Facts, Plan, base_report, held, no_look_verdict, unseen_phase
+from .loss import observe_only, session_absent, session_ended
+from .reports import SLOW, Action, Event, Facts, Plan, base_report, needs_finalizer, no_look_verdict, unseen_phase
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Reason, Truth, Verdict
-from .transitions import call, moving, settled, unexpected
+from .status import ConditionDraft, Reason, Truth
+from .transitions import in_transition, settled, start_transition, unexpected
 
 
 class Step(StrEnum):
@@ -73,23 +73,23 @@ TABLE: Final = {
 def plan(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
     """Choose the next step from facts alone; the reconciler carries it out."""
     if session.observe_only:
-        return observed(session, seen, now=now, facts=facts)
+        return observe_only(session, seen, now=now, facts=facts)
     step = TABLE[session.desired][seen.state]
     match step:
         case Step.SETTLED:
             return settled(session, seen, now=now, facts=facts)
         case Step.WAIT:
-            return moving(session, seen, now=now)
+            return in_transition(session, seen, now=now)
         case Step.PAUSE:
-            return call(session, seen, Action.PAUSE, now=now, facts=facts)
+            return start_transition(session, seen, Action.PAUSE, now=now, facts=facts)
         case Step.RESUME:
-            return call(session, seen, Action.RESUME, now=now, facts=facts)
+            return start_transition(session, seen, Action.RESUME, now=now, facts=facts)
         case Step.RELEASE:
-            return call(session, seen, Action.RELEASE, now=now, facts=facts)
+            return start_transition(session, seen, Action.RELEASE, now=now, facts=facts)
         case Step.LOST:
-            return lost(session, seen, now=now, facts=facts)
+            return session_absent(session, seen, now=now, facts=facts)
         case Step.DONE:
-            return done(session, seen, facts=facts)
+            return session_ended(session, seen, facts=facts)
         case Step.UNEXPECTED:
             return unexpected(session, seen)
         case _:
@@ -101,11 +101,11 @@ def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
     if session.deleting:
         if not session.has_finalizer:
             return Plan()
-        if not held(session) or facts.other_claimant:
-            return Plan(action=Action.LET_GO)
+        if not needs_finalizer(session) or facts.other_claimant:
+            return Plan(action=Action.REMOVE_FINALIZER)
         return None
-    if held(session) != session.has_finalizer:
-        return Plan(action=Action.HOLD if held(session) else Action.LET_GO, requeue=0.0)
+    if needs_finalizer(session) != session.has_finalizer:
+        return Plan(action=Action.ADD_FINALIZER if needs_finalizer(session) else Action.REMOVE_FINALIZER, requeue=0.0)
     if session.problem:
         return _stalled(session, Reason.INVALID_SPEC, f"The spec cannot be used: {session.problem}.")
     if facts.other_claimant:
@@ -118,14 +118,14 @@ def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
 
 
 def _stalled(session: AgbSession, reason: Reason, message: str) -> Plan:
-    ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
     report = base_report(session, phase=unseen_phase(session), ready=ready, paused=no_look_verdict(reason))
     before = session.status.condition("Ready")
     known = before is not None and before.reason == reason
     return Plan(
         report=replace(report, stalled=ready),
         requeue=SLOW,
-        announcements=() if known else (Announcement(reason=reason, message=message, warning=True),),
+        events=() if known else (Event(reason=reason, message=message, warning=True),),
     )
 
 
@@ -139,6 +139,6 @@ def is_settled(session: AgbSession) -> bool:
         and ready.status == Truth.TRUE
         and ready.observed_generation == session.generation == status.observed_generation
         and not session.deleting
-        and held(session) == session.has_finalizer
+        and needs_finalizer(session) == session.has_finalizer
         and (not asked or asked == status.last_handled_reconcile_at)
     )

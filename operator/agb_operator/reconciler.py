@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from . import backoff
-from .creator import Creator, note_written, until_duplicates_are_checked
+from .creator import Creation, note_written, until_duplicates_are_checked
 from .credentials import Credentials
 from .errors import (
     AgbError,
@@ -26,14 +26,14 @@ from .errors import (
     TerminalError,
     TransientError,
 )
-from .failure import failed
-from .memory import Memories, Memory
+from .failure import on_error
+from .memory import Memory, Remembered
 from .metrics import Metrics
-from .observer import Observer
+from .observer import BatchedObserver
 from .plan import before_looking, plan
-from .reporter import Reporter
+from .reporter import StatusWriter
 from .reports import Action, Plan
-from .resource import AgbSession, Key
+from .resource import AgbSession, ObjectKey
 from .sessions import SessionClient
 from .states import Observation, SessionState
 from .store import Store
@@ -51,7 +51,7 @@ class _Decision:
     """A plan, with what it was made from; `account` is None when it needs no call."""
 
     plan: Plan
-    account: SessionClient | None = None
+    client: SessionClient | None = None
     seen: Observation | None = None
 
 
@@ -76,11 +76,11 @@ class Reconciler:
         self,
         *,
         store: Store,
-        memories: Memories,
+        memory: Memory,
         credentials: Credentials,
-        observer: Observer,
-        reporter: Reporter,
-        creator: Creator,
+        observer: BatchedObserver,
+        status_writer: StatusWriter,
+        creation: Creation,
         metrics: Metrics,
         cluster_name: str,
         clock: Callable[[], float],
@@ -88,94 +88,94 @@ class Reconciler:
         draw: Callable[[], float],
     ) -> None:
         self._store = store
-        self._memories = memories
+        self._memory = memory
         self._credentials = credentials
         self._observer = observer
-        self._reporter = reporter
-        self._creator = creator
+        self._status_writer = status_writer
+        self._creation = creation
         self._metrics = metrics
         self._cluster_name = cluster_name
         self._clock = clock
         self._wall = wall
         self._draw = draw
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds until the next one, None when watch and resync look after the resource."""
         session = self._store.get(key)
         if session is None:
-            self._memories.forget(key)
+            self._memory.forget(key)
             return None
-        memory = self._memories.of(session)
+        remembered = self._memory.of(session)
         try:
-            return await self._pass(session, memory)
+            return await self._pass(session, remembered)
         except NotLeading:
             return None  # another replica may be at work already, and this process is about to end
         except Conflict:
             # Somebody changed the resource meanwhile: what we meant to write is out of date.
-            await self._reporter.refresh(session)
+            await self._status_writer.refresh(session)
             return 0.1 + 0.4 * self._draw()
         except ObjectNotFound:
             self._store.remove(key, session.uid)
-            self._memories.forget(key)
+            self._memory.forget(key)
             return None
         except ClusterError as error:
-            memory.note_failure(self._clock())
+            remembered.note_failure(self._clock())
             self._metrics.reconcile_error("ClusterUnavailable")
-            delay = self._retry(memory)
+            delay = self._retry(remembered)
             if isinstance(error, ClusterUnavailable) and error.retry_after is not None:
                 delay = max(delay, error.retry_after)
             logger.warning("%s: the Kubernetes API did not take a write: %s", key, error)
             return delay
 
-    async def _pass(self, session: AgbSession, memory: Memory) -> float | None:
+    async def _pass(self, session: AgbSession, remembered: Remembered) -> float | None:
         rival, certain = self._store.rival(session) if session.session_id else ("", True)
-        memory.undecided = 0 if certain else memory.undecided + 1
-        if 0 < memory.undecided <= UNDECIDED_PASSES:
+        remembered.undecided = 0 if certain else remembered.undecided + 1
+        if 0 < remembered.undecided <= UNDECIDED_PASSES:
             return UNDECIDED
-        decided = before_looking(session, facts=self._memories.facts(session, rival=rival if certain else ""))
-        decision = _Decision(plan=decided) if decided is not None else await self._decide(session, memory)
-        requeue = await self._carry_out(session, memory, decision)
-        return until_duplicates_are_checked(session, memory, requeue)
+        decided = before_looking(session, facts=self._memory.facts(session, rival=rival if certain else ""))
+        decision = _Decision(plan=decided) if decided is not None else await self._decide(session, remembered)
+        requeue = await self._carry_out(session, remembered, decision)
+        return until_duplicates_are_checked(session, remembered, requeue)
 
-    async def _decide(self, session: AgbSession, memory: Memory) -> _Decision:
+    async def _decide(self, session: AgbSession, remembered: Remembered) -> _Decision:
         """Look, and choose the next step; a failed look is decided upon, too."""
         try:
-            account = await self._credentials.account(session)
-            session_id = memory.stray or session.session_id
+            client = await self._credentials.client_of(session)
+            session_id = remembered.stray or session.session_id
             if session_id:
-                return await self._decide_by_look(session, memory, account, session_id)
-            return _Decision(plan=await self._creator.decide(session, memory, account), account=account)
+                return await self._decide_by_look(session, remembered, client, session_id)
+            return _Decision(plan=await self._creation.decide(session, remembered, client), client=client)
         except AgbError as error:
             if isinstance(error, TerminalError):
                 self._store.note_sight(session.key, sees=False)
-            return _Decision(plan=self._failed(session, memory, error, attempted=Action.NONE, seen=None))
+            return _Decision(plan=self._on_error(session, remembered, error, attempted=Action.NONE, seen=None))
 
     async def _decide_by_look(
-        self, session: AgbSession, memory: Memory, account: SessionClient, session_id: str
+        self, session: AgbSession, remembered: Remembered, client: SessionClient, session_id: str
     ) -> _Decision:
         seen = await self._observer.observe(
-            account, session_id, not_before=memory.called_at, labelled=bool(session.image_id)
+            client, session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
         )
-        self._memories.note_look(session, seen.state, account=id(account))
+        self._memory.note_look(session, seen.state, client=id(client))
         if self._store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND):
             return _Decision(plan=Plan(requeue=UNDECIDED))
         if all(self._store.rival(session)):
             return _Decision(plan=Plan(requeue=0.0))  # an older resource has begun to manage it during the look
-        decided = plan(session, seen, now=self._wall(), facts=self._memories.facts(session))
+        decided = plan(session, seen, now=self._wall(), facts=self._memory.facts(session))
         if decided.action == Action.NONE and decided.requeue:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.
             age = self._clock() - seen.taken_at
             decided = replace(decided, requeue=backoff.rest_of(decided.requeue, age=age))
         if session.image_id:
-            if decided.action == Action.LET_GO:
-                decided = await self._creator.after_strays(session, memory, account, decided, seen)
+            if decided.action == Action.REMOVE_FINALIZER:
+                decided = await self._creation.after_strays(session, remembered, client, decided, seen)
             else:
-                decided = await self._creator.after_duplicates(session, memory, account, decided)
-        return _Decision(plan=decided, account=account, seen=seen)
+                decided = await self._creation.after_duplicates(session, remembered, client, decided)
+        return _Decision(plan=decided, client=client, seen=seen)
 
-    async def _carry_out(self, session: AgbSession, memory: Memory, decision: _Decision) -> float | None:
-        step, account = decision.plan, decision.account
-        session_id = memory.stray or session.session_id
+    async def _carry_out(self, session: AgbSession, remembered: Remembered, decision: _Decision) -> float | None:
+        step, client = decision.plan, decision.client
+        session_id = remembered.stray or session.session_id
         report = step.report
         current = self._store.get(session.key)
         if step.action != Action.NONE and (current is None or current.asks != session.asks):
@@ -184,64 +184,70 @@ class Reconciler:
             match step.action:
                 case Action.NONE:
                     pass
-                case Action.HOLD | Action.LET_GO:
-                    await self._reporter.set_finalizer(session, held=step.action == Action.HOLD)
-                    self._reporter.announce(session, step.announcements)
+                case Action.ADD_FINALIZER | Action.REMOVE_FINALIZER:
+                    await self._status_writer.set_finalizer(session, present=step.action == Action.ADD_FINALIZER)
+                    self._status_writer.announce(session, step.events)
                     return step.requeue
                 case Action.CREATE:
-                    assert account is not None
-                    return await self._creator.create(session, memory, account)
+                    assert client is not None
+                    return await self._creation.create(session, remembered, client)
                 case Action.PAUSE | Action.RESUME | Action.RELEASE | Action.SET_LABELS:
-                    assert account is not None
-                    request_id = await self._call(step.action, session, memory, account, session_id)
+                    assert client is not None
+                    request_id = await self._call(step.action, session, remembered, client, session_id)
                     if report is not None and report.operation is not None:
                         report = replace(report, operation=replace(report.operation, request_id=request_id))
                 case _:
                     assert_never(step.action)
         except AgbError as error:
-            step = self._failed(session, memory, error, attempted=step.action, seen=decision.seen)
+            step = self._on_error(session, remembered, error, attempted=step.action, seen=decision.seen)
             report = step.report
         else:
             if decision.seen is not None and (report is not None or step.action != Action.NONE):
-                memory.failures = 0  # a step that only waits proves nothing
+                remembered.failures = 0  # a step that only waits proves nothing
         if report is not None:
-            written = await self._reporter.write(session, report, step.announcements)
+            written = await self._status_writer.write(session, report, step.events)
             if written is not None:
-                note_written(session, written, memory)
+                note_written(session, written, remembered)
             if step.drifted:
                 self._metrics.drift()
         return step.requeue
 
     async def _call(
-        self, action: Action, session: AgbSession, memory: Memory, account: SessionClient, session_id: str
+        self, action: Action, session: AgbSession, remembered: Remembered, client: SessionClient, session_id: str
     ) -> str:
-        memory.called = action
+        remembered.called = action
         try:
             match action:
                 case Action.PAUSE:
-                    accepted = await account.pause(session_id)
+                    accepted = await client.pause(session_id)
                 case Action.RESUME:
-                    accepted = await account.resume(session_id)
+                    accepted = await client.resume(session_id)
                 case Action.RELEASE:
-                    accepted = await account.release(session_id)
+                    accepted = await client.release(session_id)
                 case _:
                     labels = session.session_labels(self._cluster_name)
-                    accepted = await account.set_labels(session_id, labels)
+                    accepted = await client.set_labels(session_id, labels)
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
-                memory.called = None
+                remembered.called = None
             raise
         finally:
-            memory.called_at = self._clock()
+            remembered.called_at = self._clock()
         return accepted.request_id
 
-    def _failed(
-        self, session: AgbSession, memory: Memory, error: AgbError, *, attempted: Action, seen: Observation | None
+    def _on_error(
+        self,
+        session: AgbSession,
+        remembered: Remembered,
+        error: AgbError,
+        *,
+        attempted: Action,
+        seen: Observation | None,
     ) -> Plan:
         if isinstance(error, NotLeading):
             raise error
         told = error.retry_after if isinstance(error, TransientError) else None
-        memory.note_failure(self._clock(), told_when=told is not None)
+        remembered.note_failure(self._clock(), told_when=told is not None)
         self._metrics.reconcile_error(error.reason)
         if isinstance(error, CredentialsRejected) and self._credentials.refused(session):
             return Plan(requeue=0.0)  # the Secret may hold a new key already
@@ -259,9 +265,9 @@ class Reconciler:
                 "request_id": error.request_id,
             },
         )
-        facts = self._memories.facts(session)
-        retry = self._retry(memory) if told is None else backoff.told_delay(told, draw=self._draw())
-        return failed(session, error, facts=facts, retry=retry, attempted=attempted, seen=seen)
+        facts = self._memory.facts(session)
+        retry = self._retry(remembered) if told is None else backoff.told_delay(told, draw=self._draw())
+        return on_error(session, error, facts=facts, retry=retry, attempted=attempted, seen=seen)
 
-    def _retry(self, memory: Memory) -> float:
-        return backoff.retry_delay(memory.failures, draw=self._draw())
+    def _retry(self, remembered: Remembered) -> float:
+        return backoff.retry_delay(remembered.failures, draw=self._draw())

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from .errors import ClusterError, ClusterUnavailable, Conflict
-from .reports import Announcement
-from .resource import AgbSession, Key
+from .reports import Event
+from .resource import AgbSession, ObjectKey
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +57,14 @@ class EventWriter(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Event:
-    key: Key
+    key: ObjectKey
     uid: str
-    news: Announcement
+    news: Event
     at: datetime
     event_id: str
 
 
-class Recorder:
+class EventRecorder:
     """Sends Events in the order they came.
 
     Args:
@@ -86,7 +86,7 @@ class Recorder:
         self._nanoseconds = 0
         self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
 
-    def record(self, session: AgbSession, news: Announcement) -> None:
+    def record(self, session: AgbSession, news: Event) -> None:
         """Take an Event that happens now; it is sent soon."""
         at = self._wall()
         # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from .errors import ClusterError, NotLeading, ObjectNotFound
 from .metrics import Metrics
-from .reports import Announcement
+from .reports import Event
 from .resource import FINALIZER, AgbSession
 from .status import OperationState, Report, SessionStatus, next_status
 from .status_json import merge_patch, status_to_dict
@@ -37,7 +37,7 @@ class SessionWriter(Protocol):
         """Replace the finalizers of exactly this version."""
 
 
-class Reporter:
+class StatusWriter:
     """Writes what was decided.
 
     Args:
@@ -55,7 +55,7 @@ class Reporter:
         cluster: SessionWriter,
         store: Store,
         metrics: Metrics,
-        record: Callable[[AgbSession, Announcement], None],
+        record: Callable[[AgbSession, Event], None],
         leads: Callable[[], bool],
         wall: Callable[[], datetime],
     ) -> None:
@@ -66,9 +66,7 @@ class Reporter:
         self._leads = leads
         self._wall = wall
 
-    async def write(
-        self, session: AgbSession, report: Report, announcements: Iterable[Announcement]
-    ) -> AgbSession | None:
+    async def write(self, session: AgbSession, report: Report, events: Iterable[Event]) -> AgbSession | None:
         """Write a report and its events if it says anything new; returns the resource as it is now, None if unchanged.
 
         Raises:
@@ -82,23 +80,26 @@ class Reporter:
         if not patch:
             return None
         self._check_leads()
-        body = await self._cluster.patch_status(*session.key, resource_version=session.resource_version, patch=patch)
+        body = await self._cluster.patch_status(
+            session.key.namespace, session.key.name, resource_version=session.resource_version, patch=patch
+        )
         written = self._take(body)
         self._log(session, before, after)
         self._measure(before, after)
-        self.announce(session, announcements)
+        self.announce(session, events)
         return written
 
-    async def set_finalizer(self, session: AgbSession, *, held: bool) -> None:
+    async def set_finalizer(self, session: AgbSession, *, present: bool) -> None:
         """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does."""
         self._check_leads()
         others = [f for f in session.finalizers if f != FINALIZER]
         body = await self._cluster.set_finalizers(
-            *session.key,
+            session.key.namespace,
+            session.key.name,
             resource_version=session.resource_version,
-            finalizers=[*others, FINALIZER] if held else others,
+            finalizers=[*others, FINALIZER] if present else others,
         )
-        if held or others or not session.deleting:
+        if present or others or not session.deleting:
             self._take(body)
         else:
             self._store.remove(session.key, session.uid)
@@ -106,15 +107,15 @@ class Reporter:
     async def refresh(self, session: AgbSession) -> None:
         """Read the resource anew, since the watch may lag behind."""
         try:
-            self._take(await self._cluster.read(*session.key))
+            self._take(await self._cluster.read(session.key.namespace, session.key.name))
         except ObjectNotFound:
             self._store.remove(session.key, session.uid)
         except ClusterError as error:
             logger.warning("%s: could not be read again: %s", session.key, error)
 
-    def announce(self, session: AgbSession, announcements: Iterable[Announcement]) -> None:
+    def announce(self, session: AgbSession, events: Iterable[Event]) -> None:
         """Have Events sent."""
-        for news in announcements:
+        for news in events:
             self._record(session, news)
 
     def _check_leads(self) -> None:

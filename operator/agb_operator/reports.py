@@ -11,7 +11,7 @@ from typing import Final
 
 from .resource import ABANDON_ANNOTATION, AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Operation, OperationState, OperationType, Phase, Reason, Report, Truth, Verdict
+from .status import ConditionDraft, Operation, OperationState, OperationType, Phase, Reason, Report, Truth
 
 
 class Action(StrEnum):
@@ -23,14 +23,14 @@ class Action(StrEnum):
     RELEASE = "Release"
     CREATE = "Create"
     SET_LABELS = "SetLabels"
-    HOLD = "Hold"
+    ADD_FINALIZER = "AddFinalizer"
     """Put our finalizer on the resource, before a session may come into being for it."""
-    LET_GO = "LetGo"
+    REMOVE_FINALIZER = "RemoveFinalizer"
     """Take our finalizer off: deletion has no work left to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Announcement:
+class Event:
     """An Event for people: sent once the report that goes with it has been written."""
 
     reason: str
@@ -53,7 +53,7 @@ class Plan:
     action: Action = Action.NONE
     report: Report | None = None
     requeue: float | None = None
-    announcements: tuple[Announcement, ...] = ()
+    events: tuple[Event, ...] = ()
     drifted: bool = False
 
 
@@ -128,22 +128,22 @@ def unseen_phase(session: AgbSession) -> Phase:
     return before if before == Phase.PENDING or not session.session_id else Phase.UNKNOWN
 
 
-def paused_verdict(state: SessionState, status: str) -> Verdict:
+def paused_verdict(state: SessionState, status: str) -> ConditionDraft:
     """Say whether the session is paused; only the API's PAUSED counts."""
     truth = {SessionState.PAUSED: Truth.TRUE, SessionState.UNKNOWN: Truth.UNKNOWN}.get(state, Truth.FALSE)
     if state in (SessionState.RELEASED, SessionState.NOT_FOUND):
         message = "AGB no longer has the session."
     else:
         message = f"AGB says {status}." if status else "AGB gave no status."
-    return Verdict(status=truth, reason=_PAUSED_REASONS[state], message=message)
+    return ConditionDraft(status=truth, reason=_PAUSED_REASONS[state], message=message)
 
 
-def no_look_verdict(reason: Reason) -> Verdict:
+def no_look_verdict(reason: Reason) -> ConditionDraft:
     """Say that nothing is known of the session at present."""
-    return Verdict(status=Truth.UNKNOWN, reason=reason, message="The session could not be looked at.")
+    return ConditionDraft(status=Truth.UNKNOWN, reason=reason, message="The session could not be looked at.")
 
 
-def base_report(session: AgbSession, *, phase: Phase, ready: Verdict, paused: Verdict) -> Report:
+def base_report(session: AgbSession, *, phase: Phase, ready: ConditionDraft, paused: ConditionDraft) -> Report:
     """Start a report with what every report repeats from the resource and its status."""
     status = session.status
     return Report(
@@ -160,7 +160,7 @@ def base_report(session: AgbSession, *, phase: Phase, ready: Verdict, paused: Ve
     )
 
 
-def seen_report(session: AgbSession, seen: Observation, *, ready: Verdict) -> Report:
+def seen_report(session: AgbSession, seen: Observation, *, ready: ConditionDraft) -> Report:
     """Start a report from a look that succeeded."""
     report = base_report(
         session, phase=phase_of(seen.state), ready=ready, paused=paused_verdict(seen.state, seen.status)
@@ -172,7 +172,7 @@ def _desired_word(session: AgbSession) -> str:
     return str(DesiredState.PAUSED if session.paused else DesiredState.RUNNING)
 
 
-def held(session: AgbSession) -> bool:
+def needs_finalizer(session: AgbSession) -> bool:
     """Tell whether our finalizer belongs on the resource: its deletion has to end a session."""
     if not session.deletes_session or session.observe_only or session.abandoned:
         return False

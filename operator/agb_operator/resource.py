@@ -17,6 +17,7 @@ from .status_json import status_from_dict
 
 GROUP: Final = "agb.cloud"
 VERSION: Final = "v1alpha1"
+KIND: Final = "AgbSession"
 PLURAL: Final = "agbsessions"
 FINALIZER: Final = "agb.cloud/session"
 ABANDON_ANNOTATION: Final = "agb.cloud/abandon"
@@ -30,11 +31,12 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _LABEL_LENGTH: Final = 128
 
 
-class Key(NamedTuple):
-    """What names an AgbSession in its cluster."""
+class ObjectKey(NamedTuple):
+    """What names an object in its cluster: two kinds may use one name."""
 
     namespace: str
     name: str
+    kind: str = KIND
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -44,7 +46,7 @@ class SecretRef(NamedTuple):
     """An entry of a Secret in the resource's own namespace."""
 
     name: str
-    key: str
+    entry: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ class AgbSession:
     `deletes_session` and `observe_only` are the policies resolved; `problem` is "" or what makes the spec unusable.
     """
 
-    key: Key
+    key: ObjectKey
     uid: str
     resource_version: str
     generation: int
@@ -129,7 +131,7 @@ class AgbSession:
         ours = bool(image) and not adopted  # a session that somebody else made is never ended unasked
         deletion = _choice(spec, "deletionPolicy", ("Delete", "Retain"), "Delete" if ours else "Retain", problems)
         return cls(
-            key=Key(_text(meta, "namespace"), _text(meta, "name")),
+            key=ObjectKey(_text(meta, "namespace"), _text(meta, "name")),
             uid=_text(meta, "uid"),
             resource_version=_text(meta, "resourceVersion"),
             generation=_number(meta, "generation"),

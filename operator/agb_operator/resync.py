@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection
 from . import backoff
 from .credentials import Credentials
 from .errors import AgbError
-from .memory import Memories
-from .observer import Observer
+from .memory import Memory
+from .observer import BatchedObserver
 from .plan import is_settled
 from .resource import AgbSession
 from .sessions import SessionClient
@@ -47,8 +47,8 @@ class Resync:
         store: Store,
         queue: WorkQueue,
         credentials: Credentials,
-        observer: Observer,
-        memories: Memories,
+        observer: BatchedObserver,
+        memory: Memory,
         interval: float,
         draw: Callable[[], float],
     ) -> None:
@@ -56,7 +56,7 @@ class Resync:
         self._queue = queue
         self._credentials = credentials
         self._observer = observer
-        self._memories = memories
+        self._memory = memory
         self._interval = interval
         self._draw = draw
         self._failures: dict[int, int] = {}
@@ -78,29 +78,29 @@ class Resync:
                 self._queue.add(session.key)  # an older resource has come to manage its session meanwhile
                 continue
             try:
-                account = await self._credentials.account(session)
+                client = await self._credentials.client_of(session)
             except AgbError:
                 self._queue.add(session.key)  # its pass says what is wrong with the key
                 continue
-            groups.setdefault(id(account), (account, []))[1].append(session)
+            groups.setdefault(id(client), (client, []))[1].append(session)
         self._credentials.retain({(s.key.namespace, s.secret) for s in self._store if s.secret is not None})
-        results = [await self._look(account, sessions) for account, sessions in groups.values()]
+        results = [await self._look(client, sessions) for client, sessions in groups.values()]
         return all(results)
 
-    async def _look(self, account: SessionClient, sessions: Collection[AgbSession]) -> bool:
+    async def _look(self, client: SessionClient, sessions: Collection[AgbSession]) -> bool:
         try:
-            seen = await self._observer.sweep(account, {s.session_id: bool(s.image_id) for s in sessions})
+            seen = await self._observer.observe_all(client, {s.session_id: bool(s.image_id) for s in sessions})
         except AgbError as error:
-            failures = self._failures[id(account)] = self._failures.get(id(account), 0) + 1
+            failures = self._failures[id(client)] = self._failures.get(id(client), 0) + 1
             logger.warning("%d settled sessions could not be looked at: %s", len(sessions), error.message)
             if failures < FAILED_ROUNDS:
                 return False
             seen = {}  # from here on each says so by itself
-        self._failures.pop(id(account), None)
+        self._failures.pop(id(client), None)
         for session in sessions:
             look = seen.get(session.session_id)
             if look is None or look.status != session.status.session_status:
                 self._queue.add(session.key)
             elif (known := self._store.get(session.key)) is not None and known.uid == session.uid:
-                self._memories.note_look(session, look.state, account=id(account))
+                self._memory.note_look(session, look.state, client=id(client))
         return True

@@ -112,7 +112,7 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ConditionDraft:
     """What a condition is to say; `next_status` adds generation and transition time."""
 
     status: Truth
@@ -149,10 +149,10 @@ class Report:
     """
 
     phase: Phase
-    ready: Verdict
-    paused: Verdict
+    ready: ConditionDraft
+    paused: ConditionDraft
     reconciling: bool = False
-    stalled: Verdict | None = None
+    stalled: ConditionDraft | None = None
     desired_state: str = ""
     session_id: str = ""
     session_status: str = ""
@@ -187,7 +187,9 @@ def next_status(previous: SessionStatus, report: Report, *, generation: int, now
     )
 
 
-def _condition(previous: Condition | None, kind: str, verdict: Verdict, *, generation: int, now: datetime) -> Condition:
+def _condition(
+    previous: Condition | None, kind: str, verdict: ConditionDraft, *, generation: int, now: datetime
+) -> Condition:
     flipped = previous is None or previous.status != verdict.status
     return Condition(
         type=kind,

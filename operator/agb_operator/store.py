@@ -6,7 +6,7 @@ Owns the resources in memory (typed and trimmed) and nothing durable: a restart 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .resource import AgbSession, Key
+from .resource import AgbSession, ObjectKey
 from .status import Phase
 
 
@@ -14,9 +14,9 @@ class Store:
     """All known resources by key, with an index by session id."""
 
     def __init__(self) -> None:
-        self._sessions: dict[Key, AgbSession] = {}
-        self._claims: dict[str, set[Key]] = {}
-        self._sees: dict[Key, bool] = {}
+        self._sessions: dict[ObjectKey, AgbSession] = {}
+        self._claims: dict[str, set[ObjectKey]] = {}
+        self._sees: dict[ObjectKey, bool] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -24,11 +24,11 @@ class Store:
     def __iter__(self) -> Iterator[AgbSession]:
         return iter(list(self._sessions.values()))
 
-    def keys(self) -> Iterable[Key]:
+    def keys(self) -> Iterable[ObjectKey]:
         """Name all resources."""
         return list(self._sessions)
 
-    def get(self, key: Key) -> AgbSession | None:
+    def get(self, key: ObjectKey) -> AgbSession | None:
         """Give a resource as it was last seen."""
         return self._sessions.get(key)
 
@@ -50,14 +50,14 @@ class Store:
             self._claims.setdefault(session.session_id, set()).add(session.key)
         return before
 
-    def has(self, key: Key, *, uid: str, version: str) -> bool:
+    def has(self, key: ObjectKey, *, uid: str, version: str) -> bool:
         """Tell whether this version of a resource, or a newer one, is known."""
         known = self._sessions.get(key)
         if known is None or known.uid != uid:
             return False
         return known.resource_version == version or _is_older(version, known.resource_version)
 
-    def remove(self, key: Key, uid: str) -> AgbSession | None:
+    def remove(self, key: ObjectKey, uid: str) -> AgbSession | None:
         """Forget a resource; one of the same name with another uid stays."""
         session = self._sessions.get(key)
         if session is None or session.uid != uid:
@@ -74,11 +74,11 @@ class Store:
             if not claimants:
                 del self._claims[session.session_id]
 
-    def claimants(self, session_id: str) -> list[Key]:
+    def claimants(self, session_id: str) -> list[ObjectKey]:
         """Name the resources that speak of a session."""
         return sorted(self._claims.get(session_id, ()))
 
-    def note_sight(self, key: Key, *, sees: bool) -> bool:
+    def note_sight(self, key: ObjectKey, *, sees: bool) -> bool:
         """Note whether a resource's key can see the session it names; only those that can have a say in a conflict.
 
         Returns whether it can for the first time since it could not, while others claim the session: one of them may

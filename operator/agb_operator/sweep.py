@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from .errors import ClusterError
-from .resource import AgbSession, Key
+from .resource import AgbSession, ObjectKey
 from .store import Store
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class NameLister(Protocol):
         """List (namespace, name) -> uid of all AgbSessions of one namespace or of all; raises any `ClusterError`."""
 
 
-class Sweep:
+class Relist:
     """Owns the rounds; tells of each difference and changes nothing itself.
 
     Args:
@@ -42,7 +42,7 @@ class Sweep:
         namespaces: Collection[str],
         interval: float,
         on_missing: Callable[[AgbSession], None],
-        on_unknown: Callable[[Key], None],
+        on_unknown: Callable[[ObjectKey], None],
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -65,7 +65,7 @@ class Sweep:
         """Compare the API server's names of one namespace (None: of all) with the store once."""
         # Only what was known before the list began can be missing from it.
         known = {s.key: s.uid for s in self._store if namespace in (None, s.key.namespace)}
-        names = {Key(*name): uid for name, uid in (await self._cluster.list_names(namespace)).items()}
+        names = {ObjectKey(*name): uid for name, uid in (await self._cluster.list_names(namespace)).items()}
         for key, uid in known.items():
             session = self._store.get(key)
             if names.get(key) != uid and session is not None and session.uid == uid:

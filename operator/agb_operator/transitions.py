@@ -9,7 +9,7 @@ from .reports import (
     SLOW,
     WAYS_OUT,
     Action,
-    Announcement,
+    Event,
     Facts,
     Plan,
     begun,
@@ -21,7 +21,7 @@ from .reports import (
 )
 from .resource import AgbSession
 from .states import DesiredState, Observation, SessionState
-from .status import Operation, OperationState, OperationType, Reason, Report, Truth, Verdict
+from .status import ConditionDraft, Operation, OperationState, OperationType, Reason, Report, Truth
 
 SETTLE: Final = 5.0
 """Seconds, doubled with each attempt, for which the state that a call has left may be a stale read."""
@@ -53,7 +53,7 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Fac
     if wait > 0:
         return _wait(session, wait)
     paused = seen.state == SessionState.PAUSED
-    ready = Verdict(
+    ready = ConditionDraft(
         status=Truth.TRUE,
         reason=Reason.PAUSED if paused else Reason.RUNNING,
         message="The session is paused, as asked; its state is kept."
@@ -61,12 +61,12 @@ def settled(session: AgbSession, seen: Observation, *, now: datetime, facts: Fac
         else "The session is running, as asked.",
     )
     report = seen_report(session, seen, ready=ready)
-    operation, announcements = finished(session, paused=paused, session_id=seen.session_id, now=now)
+    operation, events = finished(session, paused=paused, session_id=seen.session_id, now=now)
     if session.image_id and session.status.labels != session.labels:
         labelled = begun(session, OperationType.SET_LABELS, now=now).ended(OperationState.SUCCEEDED, now)
         report = replace(report, operation=labelled, labels=session.labels)
-        return Plan(action=Action.SET_LABELS, report=report, requeue=0.0, announcements=announcements)
-    return Plan(report=replace(report, operation=operation), announcements=announcements)
+        return Plan(action=Action.SET_LABELS, report=report, requeue=0.0, events=events)
+    return Plan(report=replace(report, operation=operation), events=events)
 
 
 def _being_left_for(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> float:
@@ -94,7 +94,7 @@ def _wait(session: AgbSession, seconds: float) -> Plan:
 
 def finished(
     session: AgbSession, *, paused: bool, session_id: str, now: datetime
-) -> tuple[Operation | None, tuple[Announcement, ...]]:
+) -> tuple[Operation | None, tuple[Event, ...]]:
     """Close the operation that brought the session here, and say so once."""
     last = session.status.operation
     if last is None or last.state == OperationState.SUCCEEDED:
@@ -102,13 +102,13 @@ def finished(
     if last.type in (OperationType.CREATE, OperationType.PAUSE if paused else OperationType.RESUME):
         word = "Paused" if paused else "Running"
         ended = last.ended(OperationState.SUCCEEDED, now)
-        return ended, (Announcement(reason=word, message=f"Session {session_id} is {word.lower()}."),)
+        return ended, (Event(reason=word, message=f"Session {session_id} is {word.lower()}."),)
     if last.state == OperationState.IN_PROGRESS:
         return last.ended(OperationState.FAILED, now, "Not carried out, and no longer asked for."), ()
     return last, ()
 
 
-def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
+def in_transition(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     """Wait for a transition to end, and say so when it takes longer than the spec allows."""
     kind, reason, late_reason = _MOVES[seen.state]
     if seen.state == SessionState.DELETING and session.desired != DesiredState.GONE:
@@ -119,14 +119,14 @@ def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
         return Plan(
             report=_under_way(session, seen_report(session, seen, ready=_moving(session, seen.state, reason)), last),
             requeue=poll_delay(session, last, now),
-            announcements=drift,
+            events=drift,
             drifted=bool(drift),
         )
     message = (
         f"AGB has said {seen.status} for longer than spec.timeout. The operator keeps looking; "
         "if it does not end, ask AGB's support, or raise spec.timeout."
     )
-    ready = Verdict(status=Truth.FALSE, reason=late_reason, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=late_reason, message=message)
     stalled = last.attempts >= MANY_ATTEMPTS or elapsed(last, now) > MANY_ATTEMPTS * session.timeout.total_seconds()
     report = replace(
         seen_report(session, seen, ready=ready),
@@ -136,13 +136,13 @@ def moving(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
     )
     if session.desired == DesiredState.GONE:
         report = blocked(report, message)
-    announcements: tuple[Announcement, ...] = ()
+    events: tuple[Event, ...] = ()
     if last.state == OperationState.IN_PROGRESS:
-        announcements = (Announcement(reason=late_reason, message=message, warning=True),)
-    return Plan(report=report, requeue=poll_delay(session, last, now), announcements=announcements)
+        events = (Event(reason=late_reason, message=message, warning=True),)
+    return Plan(report=report, requeue=poll_delay(session, last, now), events=events)
 
 
-def _moving(session: AgbSession, state: SessionState, reason: Reason) -> Verdict:
+def _moving(session: AgbSession, state: SessionState, reason: Reason) -> ConditionDraft:
     words = {
         SessionState.STARTING: "AGB is starting the session.",
         SessionState.PAUSING: "AGB is pausing the session.",
@@ -158,7 +158,7 @@ def _moving(session: AgbSession, state: SessionState, reason: Reason) -> Verdict
         (DesiredState.GONE, SessionState.STARTING): " It is released once it is running.",
     }
     message = words[state] + then.get((session.desired, state), "")
-    return Verdict(status=Truth.FALSE, reason=reason, message=message)
+    return ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
 
 
 def _under_way(session: AgbSession, report: Report, operation: Operation) -> Report:
@@ -167,12 +167,12 @@ def _under_way(session: AgbSession, report: Report, operation: Operation) -> Rep
     if operation.type == OperationType.CREATE or operation.attempts <= MANY_ATTEMPTS:
         return report
     text = f"AGB accepts to {operation.type.lower()} the session, but it does not stay so. Ask AGB's support."
-    ready = Verdict(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=text)
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=text)
     report = replace(report, ready=ready, stalled=ready)
     return blocked(report, text) if session.desired == DesiredState.GONE else report
 
 
-def call(session: AgbSession, seen: Observation, action: Action, *, now: datetime, facts: Facts) -> Plan:
+def start_transition(session: AgbSession, seen: Observation, action: Action, *, now: datetime, facts: Facts) -> Plan:
     """Make a call that is legal in the state seen, unless an accepted one has had too little time to show."""
     kind, state, status = _CALLS[action]
     last = unfinished(session, kind)
@@ -196,7 +196,7 @@ def call(session: AgbSession, seen: Observation, action: Action, *, now: datetim
         action=action,
         report=_under_way(session, seen_report(session, expected, ready=ready), operation),
         requeue=session.poll_interval.total_seconds(),
-        announcements=drift,
+        events=drift,
         drifted=bool(drift),
     )
 
@@ -211,7 +211,7 @@ def _call_failed(session: AgbSession, seen: Observation, last: Operation, *, now
         f"AGB accepted to {last.type.lower()} the session, but it is {seen.status} after spec.timeout. "
         "The operator asks again; if this repeats, ask AGB's support."
     )
-    ready = Verdict(status=Truth.FALSE, reason=reason, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
     report = replace(
         seen_report(session, seen, ready=ready),
         operation=last.ended(OperationState.FAILED, now, message),
@@ -223,11 +223,11 @@ def _call_failed(session: AgbSession, seen: Observation, last: Operation, *, now
     return Plan(
         report=report,
         requeue=session.poll_interval.total_seconds(),
-        announcements=(Announcement(reason=reason, message=message, warning=True),),
+        events=(Event(reason=reason, message=message, warning=True),),
     )
 
 
-def _drift(session: AgbSession, seen: Observation) -> tuple[Announcement, ...]:
+def _drift(session: AgbSession, seen: Observation) -> tuple[Event, ...]:
     """Say that somebody else moved the session, if the last word was that all is as this very spec asks."""
     ready = session.status.condition("Ready")
     settled_before = (
@@ -240,14 +240,14 @@ def _drift(session: AgbSession, seen: Observation) -> tuple[Announcement, ...]:
     if not settled_before:
         return ()
     text = f"Session {seen.session_id} was found {seen.status} without a change of the spec; it is brought back."
-    return (Announcement(reason="DriftDetected", message=text, warning=True),)
+    return (Event(reason="DriftDetected", message=text, warning=True),)
 
 
 def unexpected(session: AgbSession, seen: Observation) -> Plan:
     """Say that the API's word is not known, and call nothing."""
     said = f"the status {seen.status!r}, which this operator does not know" if seen.status else "no status"
     message = f"AGB gives {said}. Nothing is called until it says something else; look for a newer operator."
-    ready = Verdict(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=message)
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=message)
     report = replace(seen_report(session, seen, ready=ready), reconciling=True)
     if session.desired == DesiredState.GONE:
         report = blocked(report, message)
@@ -257,5 +257,5 @@ def unexpected(session: AgbSession, seen: Observation) -> Plan:
 def blocked(report: Report, message: str) -> Report:
     """Say that a deletion does not get on, and the two ways out."""
     text = f"{message} {WAYS_OUT}"
-    verdict = Verdict(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message=text)
+    verdict = ConditionDraft(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message=text)
     return replace(report, stalled=verdict)

@@ -12,7 +12,7 @@ from typing import Final
 
 from . import backoff
 from .metrics import Metrics
-from .resource import Key
+from .resource import ObjectKey
 from .workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Workers:
         self,
         *,
         queue: WorkQueue,
-        reconcile: Callable[[Key], Awaitable[float | None]],
+        reconcile: Callable[[ObjectKey], Awaitable[float | None]],
         count: int,
         deadline: float = PASS_DEADLINE,
         metrics: Metrics,
@@ -58,8 +58,8 @@ class Workers:
         self._deadline = deadline
         self._metrics = metrics
         self._on_pass = on_pass
-        self._crashes: dict[Key, int] = {}
-        self._began: dict[Key, float] = {}
+        self._crashes: dict[ObjectKey, int] = {}
+        self._began: dict[ObjectKey, float] = {}
 
     @property
     def hung_after(self) -> float:
@@ -94,7 +94,7 @@ class Workers:
             if requeue is not None:
                 self._queue.add_after(key, requeue)
 
-    async def _pass(self, key: Key) -> float | None:
+    async def _pass(self, key: ObjectKey) -> float | None:
         try:
             async with asyncio.timeout(self._deadline):
                 requeue = await self._reconcile(key)

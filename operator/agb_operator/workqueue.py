@@ -8,17 +8,17 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from .resource import Key
+from .resource import ObjectKey
 
 
 class WorkQueue:
     """Owns the waiting keys and their timers; knows nothing of what is done with a key."""
 
     def __init__(self) -> None:
-        self._ready: deque[Key] = deque()
-        self._waiting: set[Key] = set()
-        self._active: set[Key] = set()
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._ready: deque[ObjectKey] = deque()
+        self._waiting: set[ObjectKey] = set()
+        self._active: set[ObjectKey] = set()
+        self._timers: dict[ObjectKey, asyncio.TimerHandle] = {}
         self._wakers: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -26,11 +26,11 @@ class WorkQueue:
         """How many keys wait for a worker now; delayed ones do not count."""
         return len(self._ready)
 
-    def is_pending(self, key: Key) -> bool:
+    def is_pending(self, key: ObjectKey) -> bool:
         """Tell whether a pass for the key is under way, due, or scheduled."""
         return key in self._waiting or key in self._active or key in self._timers
 
-    def add(self, key: Key) -> None:
+    def add(self, key: ObjectKey) -> None:
         """Ask for a pass as soon as possible."""
         self._cancel(key)
         if key in self._waiting:
@@ -39,7 +39,7 @@ class WorkQueue:
         if key not in self._active:
             self._push(key)
 
-    def add_after(self, key: Key, seconds: float) -> None:
+    def add_after(self, key: ObjectKey, seconds: float) -> None:
         """Ask for a pass after so many seconds, or earlier if one is due earlier."""
         if seconds <= 0:
             self.add(key)
@@ -55,11 +55,11 @@ class WorkQueue:
             scheduled.cancel()
         self._timers[key] = loop.call_at(due, self.add, key)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Drop a key's delayed pass."""
         self._cancel(key)
 
-    async def get(self) -> Key:
+    async def get(self) -> ObjectKey:
         """Wait for a key; the caller owes `done` for it."""
         while not self._ready:
             waker = asyncio.get_running_loop().create_future()
@@ -78,7 +78,7 @@ class WorkQueue:
         self._active.add(key)
         return key
 
-    def done(self, key: Key) -> None:
+    def done(self, key: ObjectKey) -> None:
         """Hand a key back; if it was added meanwhile, it is due now."""
         self._active.discard(key)
         if key in self._waiting:
@@ -92,7 +92,7 @@ class WorkQueue:
         self._ready.clear()
         self._waiting.clear()
 
-    def _push(self, key: Key) -> None:
+    def _push(self, key: ObjectKey) -> None:
         self._ready.append(key)
         self._wake()
 
@@ -103,7 +103,7 @@ class WorkQueue:
                 waker.set_result(None)
                 return
 
-    def _cancel(self, key: Key) -> None:
+    def _cancel(self, key: ObjectKey) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()

@@ -11,7 +11,7 @@ from typing import Any
 from agb_operator import plan, reconciler
 from agb_operator.__main__ import main
 from agb_operator.cluster import Cluster
-from agb_operator.observer import Observer
+from agb_operator.observer import BatchedObserver
 from agb_operator.reports import Action, Facts, Plan
 from agb_operator.resource import AgbSession
 from agb_operator.sessions import SessionClient
@@ -20,7 +20,7 @@ from agb_operator.states import Observation, state_of
 
 def no_look() -> None:
     """Believe what the status says of a settled session instead of looking at it before acting."""
-    look = Observer.observe
+    look = BatchedObserver.observe
     believed: dict[str, str] = {}
     pass_over = reconciler.Reconciler.reconcile
 
@@ -30,13 +30,13 @@ def no_look() -> None:
             believed[session.session_id] = session.status.session_status
         return await pass_over(self, key)
 
-    async def observe(self: Observer, client: SessionClient, session_id: str, **how: Any) -> Observation:
+    async def observe(self: BatchedObserver, client: SessionClient, session_id: str, **how: Any) -> Observation:
         seen = await look(self, client, session_id, **how)
         word = believed.get(session_id, "")
         return replace(seen, status=word, state=state_of(word)) if word in ("RUNNING", "PAUSED") else seen
 
     _replace(reconciler.Reconciler, "reconcile", reconcile)
-    _replace(Observer, "observe", observe)
+    _replace(BatchedObserver, "observe", observe)
 
 
 def unguarded_status() -> None:
@@ -57,7 +57,7 @@ def early_finalizer() -> None:
 
     def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
         if session.deleting and session.has_finalizer:
-            return Plan(action=Action.LET_GO)
+            return Plan(action=Action.REMOVE_FINALIZER)
         return decide(session, facts=facts)
 
     _replace(reconciler, "before_looking", before_looking)

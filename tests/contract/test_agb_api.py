@@ -58,10 +58,10 @@ class Agb:
             timeout=timeout,
             on_call=lambda call, code, _seconds: self.counted.append((call, code)),
         )
-        self.client = self.account(KEY)
+        self.client = self.client_of(KEY)
 
-    def account(self, key: str) -> SessionClient:
-        return self.api.account(ApiKey(key))
+    def client_of(self, key: str) -> SessionClient:
+        return self.api.client_of(ApiKey(key))
 
     async def state(self, session_id: str) -> SessionState:
         return (await self.client.observe(session_id)).state
@@ -139,7 +139,7 @@ async def test_pages_follow_one_another_and_tell_the_total(agb: Agb) -> None:
 
 async def test_another_keys_session_is_not_found_and_its_list_is_empty(agb: Agb) -> None:
     session_id = agb.control.add_session(KEY)
-    other = agb.account(OTHER)
+    other = agb.client_of(OTHER)
     assert (await other.observe(session_id)).state == SessionState.NOT_FOUND
     assert list((await other.list_page()).sessions) == []
 
@@ -220,7 +220,7 @@ async def test_a_wrong_path_below_the_endpoint_looks_like_a_wrong_address(agb: A
     api = AgbApi(endpoint=agb.server.address + "/elsewhere", on_call=lambda *_: None)
     try:
         with pytest.raises(ApiUnavailable, match="wrong address"):
-            await api.account(ApiKey(KEY)).observe("session-1")
+            await api.client_of(ApiKey(KEY)).observe("session-1")
     finally:
         await api.aclose()
 

@@ -20,7 +20,7 @@ _ECHO = re.compile(r"in body should match|some validation rules were not checked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ConditionDraft:
     """What the API server answered.
 
     Attributes:
@@ -60,7 +60,7 @@ class Api:
         """Close the connections."""
         self._client.close()
 
-    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Verdict:
+    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> ConditionDraft:
         """Create an object, as strictly as kubectl does; in a dry run nothing is stored."""
         return _verdict(
             lambda: self._objects.create_namespaced_custom_object(
@@ -68,7 +68,7 @@ class Api:
             )
         )
 
-    def patch(self, name: str, patch: Mapping[str, Any], *, dry_run: bool = False) -> Verdict:
+    def patch(self, name: str, patch: Mapping[str, Any], *, dry_run: bool = False) -> ConditionDraft:
         """Change an object by a merge patch; in a dry run nothing is stored."""
         return _verdict(
             lambda: self._objects.patch_namespaced_custom_object(
@@ -76,7 +76,7 @@ class Api:
             )
         )
 
-    def patch_status(self, name: str, patch: Mapping[str, Any]) -> Verdict:
+    def patch_status(self, name: str, patch: Mapping[str, Any]) -> ConditionDraft:
         """Change an object by a merge patch to its status subresource, as the operator does."""
         return _verdict(
             lambda: self._objects.patch_namespaced_custom_object_status(
@@ -104,15 +104,15 @@ def _dry(dry_run: bool) -> str | None:
     return "All" if dry_run else None
 
 
-def _verdict(call: Callable[[], Any]) -> Verdict:
+def _verdict(call: Callable[[], Any]) -> ConditionDraft:
     try:
         taken = call()
     except client.ApiException as refusal:
         status = json.loads(refusal.body or "{}")
         causes = status.get("details", {}).get("causes", ())
-        return Verdict(
+        return ConditionDraft(
             taken=None,
             message=status["message"],
             reasons=tuple(f"{cause['field']}: {cause['message']}" for cause in causes),
         )
-    return Verdict(taken=taken, message="", reasons=())
+    return ConditionDraft(taken=taken, message="", reasons=())

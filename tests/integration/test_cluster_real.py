@@ -232,13 +232,13 @@ async def test_two_electors_hand_over_through_a_real_lease(cluster: Cluster, nam
 
     first, second = elector("first"), elector("second")
     await first.acquire()
-    holding = asyncio.create_task(first.hold())
+    keeping = asyncio.create_task(first.keep())
     waiting = asyncio.create_task(second.acquire())
     await _renewed(cluster, namespace)
     assert not waiting.done()
-    holding.cancel()
-    await asyncio.gather(holding, return_exceptions=True)
-    await first.release()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await first.step_down()
     async with asyncio.timeout(30):
         await waiting
     assert (first.leads, second.leads) == (False, True)

@@ -167,5 +167,5 @@ async def test_two_keys_of_two_tenants_never_meet() -> None:
         await world.ready("Paused", "a", within=10.0)
         world.control.add_key("simulator-key-b")
         await world.ready("Running", "b", within=5.5 * MINUTE)
-        accounts = {session["labels"]["agb-operator-name"]: session["account"] for session in world.live()}
-        assert len(set(accounts.values())) == 2
+        clients = {session["labels"]["agb-operator-name"]: session["account"] for session in world.live()}
+        assert len(set(clients.values())) == 2

@@ -14,17 +14,17 @@ from typing import Any, Self
 import httpx
 
 from agb_operator.agb_api import AgbApi
-from agb_operator.creator import Creator
+from agb_operator.creator import Creation
 from agb_operator.credentials import Credentials
 from agb_operator.handlers import Informer
 from agb_operator.keys import ApiKey
 from agb_operator.limits import Guards
-from agb_operator.memory import Memories
+from agb_operator.memory import Memory
 from agb_operator.metrics import Metrics
-from agb_operator.observer import Observer
+from agb_operator.observer import BatchedObserver
 from agb_operator.reconciler import Reconciler
-from agb_operator.recorder import Recorder
-from agb_operator.reporter import Reporter
+from agb_operator.recorder import EventRecorder
+from agb_operator.reporter import StatusWriter
 from agb_operator.resource import AgbSession, own_labels
 from agb_operator.resync import Resync
 from agb_operator.sessions import SessionClient
@@ -69,7 +69,7 @@ class RunningOperator:
         self.metrics = Metrics()
         self.store = Store()
         self.queue = WorkQueue()
-        self.memories = Memories(clock=loop_time)
+        self.memory = Memory(clock=loop_time)
         guards = Guards(
             qps=qps,
             burst=round(qps) or 1,
@@ -79,32 +79,32 @@ class RunningOperator:
         )
         self.credentials = Credentials(
             secrets=cluster,
-            open_account=lambda key: guards.guard(wrap(api.account(key)), name=key.fingerprint),
+            open_client=lambda key: guards.guard(wrap(api.client_of(key)), name=key.fingerprint),
             own_key=ApiKey(own_key) if own_key else None,
             own_key_namespaces=own_key_namespaces,
             clock=loop_time,
             on_key=lambda key: None,
         )
-        self.observer = Observer(own_labels=own_labels("test"))
-        self.recorder = Recorder(cluster=cluster, leads=leads, wall=wall)
-        self.reporter = Reporter(
+        self.observer = BatchedObserver(own_labels=own_labels("test"))
+        self.event_recorder = EventRecorder(cluster=cluster, leads=leads, wall=wall)
+        self.status_writer = StatusWriter(
             cluster=cluster,
             store=self.store,
             metrics=self.metrics,
-            record=self.recorder.record,
+            record=self.event_recorder.record,
             leads=leads,
             wall=wall,
         )
-        creator = Creator(
-            memories=self.memories, reporter=self.reporter, cluster_name="test", clock=loop_time, wall=wall
+        creation = Creation(
+            memory=self.memory, status_writer=self.status_writer, cluster_name="test", clock=loop_time, wall=wall
         )
         self.reconciler = Reconciler(
             store=self.store,
-            memories=self.memories,
+            memory=self.memory,
             credentials=self.credentials,
             observer=self.observer,
-            reporter=self.reporter,
-            creator=creator,
+            status_writer=self.status_writer,
+            creation=creation,
             metrics=self.metrics,
             cluster_name="test",
             clock=loop_time,
@@ -124,11 +124,11 @@ class RunningOperator:
             queue=self.queue,
             credentials=self.credentials,
             observer=self.observer,
-            memories=self.memories,
+            memory=self.memory,
             interval=resync,
             draw=draw,
         )
-        self.informer = Informer(store=self.store, queue=self.queue, memories=self.memories, on_activity=lambda: None)
+        self.informer = Informer(store=self.store, queue=self.queue, memory=self.memory, on_activity=lambda: None)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -136,7 +136,7 @@ class RunningOperator:
         for body in list(self.cluster.objects.values()):
             self.informer.event(None, dict(body))
         self.cluster.listeners.append(self.informer.event)
-        parts = (self.workers, self.resync, self.recorder)
+        parts = (self.workers, self.resync, self.event_recorder)
         self._tasks = [asyncio.create_task(part.run()) for part in parts]
 
     async def kill(self) -> None:

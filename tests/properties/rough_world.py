@@ -244,7 +244,7 @@ class RoughWorld(World):
             suspect = ready is not None and ready.reason == "ApiUnavailable"
             blocked = stalled is not None and stalled.reason == "DeletionBlocked"
             if session.deleting and suspect and blocked and session.session_id not in there and not session.abandoned:
-                self.cluster.annotate(*session.key, abandon="true")
+                self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
                 self.note_policies()
 
     def wrong(self) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from agb_operator.reports import held
+from agb_operator.reports import needs_finalizer
+from agb_operator.resource import AgbSession
 from fakes import FakeCluster
 from integration.restart_points import Trusting
 from integration.world import World
@@ -50,7 +51,9 @@ def no_release_of_duplicates(patch: pytest.MonkeyPatch) -> None:
 
 
 def finalizer_off_before_the_release(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.plan.held", lambda session: held(session) and not session.deleting)
+    patch.setattr(
+        "agb_operator.plan.needs_finalizer", lambda session: needs_finalizer(session) and not session.deleting
+    )
 
 
 def writes_without_a_change(patch: pytest.MonkeyPatch) -> None:

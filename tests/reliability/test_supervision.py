@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from agb_operator.metrics import Metrics
-from agb_operator.resource import AgbSession, Key
+from agb_operator.resource import AgbSession, ObjectKey
 from agb_operator.states import Observation
 from agb_operator.store import Store
-from agb_operator.sweep import Sweep
+from agb_operator.sweep import Relist
 from agb_operator.workers import PASS_DEADLINE, Workers
 from agb_operator.workqueue import WorkQueue
 from fakes import FakeCluster
@@ -21,7 +21,7 @@ from integration.world import KEY, World
 
 pytestmark = pytest.mark.looptime
 
-A, B = Key("ml", "a"), Key("ml", "b")
+A, B = ObjectKey("ml", "a"), ObjectKey("ml", "b")
 
 
 def errors(metrics: Metrics) -> str:
@@ -63,9 +63,9 @@ async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged
 
 
 async def test_a_pass_that_hangs_is_given_up_and_the_other_sessions_are_served_meanwhile(queue: WorkQueue) -> None:
-    served: list[Key] = []
+    served: list[ObjectKey] = []
 
-    async def reconcile(key: Key) -> float | None:
+    async def reconcile(key: ObjectKey) -> float | None:
         if key == A and A not in served:
             served.append(A)
             await asyncio.Event().wait()
@@ -89,7 +89,7 @@ async def test_a_pass_that_hangs_is_given_up_and_the_other_sessions_are_served_m
 async def test_a_pass_that_cannot_even_be_given_up_fails_the_probe_although_others_get_on(queue: WorkQueue) -> None:
     over = asyncio.Event()
 
-    async def reconcile(key: Key) -> float | None:
+    async def reconcile(key: ObjectKey) -> float | None:
         while key == A and not over.is_set():  # a pass that cannot be cancelled
             with suppress(asyncio.CancelledError):
                 await over.wait()
@@ -109,10 +109,10 @@ async def test_a_pass_that_cannot_even_be_given_up_fails_the_probe_although_othe
 
 
 async def test_a_worker_that_crashes_ends_all_of_them(queue: WorkQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def reconcile(_: Key) -> float | None:
+    async def reconcile(_: ObjectKey) -> float | None:
         return 1.0
 
-    def add_after(key: Key, seconds: float) -> None:
+    def add_after(key: ObjectKey, seconds: float) -> None:
         raise RuntimeError(f"a bug: {key} {seconds}")
 
     monkeypatch.setattr(queue, "add_after", add_after)
@@ -130,8 +130,8 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
     cluster.delete("ml", "goes")
     cluster.apply("ml", "new", {"sessionId": "session-new"})
     missing: list[str] = []
-    unknown: list[Key] = []
-    sweep = Sweep(
+    unknown: list[ObjectKey] = []
+    relist = Relist(
         cluster=cluster,
         store=store,
         namespaces=("ml",),
@@ -139,10 +139,10 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
         on_missing=lambda session: missing.append(session.key.name),
         on_unknown=unknown.append,
     )
-    task = asyncio.create_task(sweep.run())
+    task = asyncio.create_task(relist.run())
     await asyncio.sleep(299)
     assert not missing
     await asyncio.sleep(2)
-    assert (missing, unknown) == (["goes"], [Key("ml", "new")])
+    assert (missing, unknown) == (["goes"], [ObjectKey("ml", "new")])
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

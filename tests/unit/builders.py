@@ -203,7 +203,7 @@ class Story:
             self._called_at = at
         before, self.session = self.session, carried_on(self.session, decided, now=later(at))
         self.writes += before.status != self.session.status
-        self.events.extend(announcement.reason for announcement in decided.announcements)
+        self.events.extend(announcement.reason for announcement in decided.events)
         return decided
 
     def edit(self, **fields: Any) -> None:

@@ -41,14 +41,14 @@ class Server:
     asked: list[httpx.Request] = field(default_factory=list)
     counted: list[tuple[str, str]] = field(default_factory=list)
 
-    def account(self, endpoint: str = "https://api.example") -> SessionClient:
+    def client_of(self, endpoint: str = "https://api.example") -> SessionClient:
         api = AgbApi(
             endpoint=endpoint,
             timeout=6.0,
             on_call=lambda call, code, _seconds: self.counted.append((call, code)),
             transport=httpx.MockTransport(self._serve),
         )
-        return api.account(ApiKey(KEY))
+        return api.client_of(ApiKey(KEY))
 
     def _serve(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -100,7 +100,7 @@ LOOKS = [observe, list_page, get_labels]
 
 async def failure(answer: httpx.Response | Exception, call: Action) -> AgbError:
     with pytest.raises(AgbError) as caught:
-        await call(Server(answer).account())
+        await call(Server(answer).client_of())
     return caught.value
 
 
@@ -160,7 +160,7 @@ async def test_refusals_become_the_error_that_says_what_to_do(case: Case) -> Non
 
 async def test_a_session_that_is_not_found_is_an_observation() -> None:
     server = Server(reply(400, code="InvalidMcpSession.NotFound"))
-    seen = await server.account().observe("session-1")
+    seen = await server.client_of().observe("session-1")
     assert (seen.state, seen.status, seen.request_id) == (SessionState.NOT_FOUND, "", "R-1")
 
 
@@ -239,18 +239,18 @@ async def test_a_look_has_no_effect_to_be_unsure_of(call: Action, answer: httpx.
     ids=["pascal case", "enveloped", "both", "no code"],
 )
 async def test_either_case_and_a_body_envelope_are_read(body: dict[str, Any]) -> None:
-    seen = await Server(httpx.Response(200, json=body)).account().observe("session-1")
+    seen = await Server(httpx.Response(200, json=body)).client_of().observe("session-1")
     assert (seen.state, seen.status, seen.request_id) == (SessionState.PAUSED, "PAUSED", "R-1")
 
 
 @pytest.mark.parametrize("data", [None, {}, [], "text", 7, {"status": None}, {"status": 3}, {"status": ""}])
 async def test_a_status_that_is_missing_or_odd_is_unknown(data: object) -> None:
-    seen = await Server(reply(data=data)).account().observe("session-1")
+    seen = await Server(reply(data=data)).client_of().observe("session-1")
     assert (seen.state, seen.status) == (SessionState.UNKNOWN, "")
 
 
 async def test_an_unknown_status_is_kept_as_the_word_it_is() -> None:
-    seen = await Server(reply(data={"status": "HIBERNATED"})).account().observe("session-1")
+    seen = await Server(reply(data={"status": "HIBERNATED"})).client_of().observe("session-1")
     assert (seen.state, seen.status) == (SessionState.UNKNOWN, "HIBERNATED")
 
 
@@ -263,13 +263,13 @@ async def test_an_action_is_accepted_with_exactly_200(status: int) -> None:
 
 async def test_the_request_id_of_the_header_serves_when_the_body_has_none() -> None:
     answer = httpx.Response(200, json={"success": True}, headers={"x-request-id": "H-1"})
-    assert (await Server(answer).account().pause("session-1")).request_id == "H-1"
+    assert (await Server(answer).client_of().pause("session-1")).request_id == "H-1"
 
 
 @pytest.mark.parametrize("odd", ["https://viewer.example/?authcode=x1", "a b", "x" * 200, "", 7, None])
 async def test_a_request_id_that_looks_like_none_is_left_out(odd: object) -> None:
     answer = httpx.Response(200, json={"success": True, "requestId": odd}, headers={"x-request-id": "not one"})
-    assert (await Server(answer).account().pause("session-1")).request_id == ""
+    assert (await Server(answer).client_of().pause("session-1")).request_id == ""
 
 
 # --- create ----------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ async def test_a_request_id_that_looks_like_none_is_left_out(odd: object) -> Non
     ids=["complete", "session id only", "pascal case"],
 )
 async def test_a_session_id_is_what_makes_a_create_succeed(body: dict[str, Any]) -> None:
-    created = await Server(httpx.Response(200, json=body)).account().create(image_id="i", labels={})
+    created = await Server(httpx.Response(200, json=body)).client_of().create(image_id="i", labels={})
     assert created.session_id == "session-9"
 
 
@@ -325,7 +325,7 @@ async def test_a_page_is_read_and_its_broken_rows_are_left_out() -> None:
         "session-5",
         None,
     ]
-    page = await Server(reply(data=rows, nextToken="T", count=9)).account().list_page()
+    page = await Server(reply(data=rows, nextToken="T", count=9)).client_of().list_page()
     assert [(seen.session_id, seen.state) for seen in page.sessions] == [
         ("session-1", SessionState.RUNNING),
         ("session-2", SessionState.PAUSED),
@@ -336,12 +336,12 @@ async def test_a_page_is_read_and_its_broken_rows_are_left_out() -> None:
 
 @pytest.mark.parametrize("count", [None, "9", True, -1, 9.5])
 async def test_a_count_that_is_no_count_is_unknown(count: object) -> None:
-    assert (await Server(reply(data=[], count=count)).account().list_page()).total is None
+    assert (await Server(reply(data=[], count=count)).client_of().list_page()).total is None
 
 
 @pytest.mark.parametrize("fields", [{}, {"data": None}, {"data": [], "nextToken": None}, {"data": None, "count": 0}])
 async def test_an_empty_page_may_leave_its_fields_out(fields: dict[str, Any]) -> None:
-    page = await Server(reply(**fields)).account().list_page()
+    page = await Server(reply(**fields)).client_of().list_page()
     assert (list(page.sessions), page.next_token) == ([], "")
 
 
@@ -367,7 +367,7 @@ async def test_what_is_no_list_is_never_an_empty_one(fields: dict[str, Any]) -> 
     ],
 )
 async def test_labels_are_read_from_text_or_object(labels: object, expect: dict[str, str]) -> None:
-    assert await Server(reply(data={"labels": labels})).account().get_labels("session-1") == expect
+    assert await Server(reply(data={"labels": labels})).client_of().get_labels("session-1") == expect
 
 
 @pytest.mark.parametrize("labels", ["{", "[]", "7", ["a"], 7, "[" * 100_000])
@@ -395,7 +395,7 @@ async def test_each_call_is_sent_as_the_sdk_sends_it(
     call: Action, method: str, url: str, body: dict[str, str] | None
 ) -> None:
     server = Server(reply(data={"sessionId": "session-1"} if call is not list_page else []))
-    await call(server.account("api.example/"))
+    await call(server.client_of("api.example/"))
     [request] = server.asked
     assert (request.method, request.url.host, request.url.path) == (method, "api.example", url)
     assert request.url.scheme == "https"
@@ -407,7 +407,7 @@ async def test_each_call_is_sent_as_the_sdk_sends_it(
 
 async def test_queries_carry_labels_as_json_text() -> None:
     server = Server(reply(data=[]))
-    client = server.account()
+    client = server.client_of()
     await client.list_page(labels={"team": "ä&b"}, token="T+/=", size=50)
     await client.set_labels("session-1", {"team": "a"})
     await client.get_labels("session-1")
@@ -420,7 +420,7 @@ async def test_queries_carry_labels_as_json_text() -> None:
 
 async def test_create_names_the_image_and_leaves_absent_labels_out() -> None:
     server = Server(reply(data={"sessionId": "session-1"}))
-    await server.account().create(image_id="agb-code-space-1", labels={})
+    await server.client_of().create(image_id="agb-code-space-1", labels={})
     assert dict(server.asked[0].url.params) == {"imageId": "agb-code-space-1"}
     assert json.loads(server.asked[0].content) == {}
 
@@ -436,7 +436,7 @@ async def test_create_names_the_image_and_leaves_absent_labels_out() -> None:
 )
 async def test_endpoints_are_taken_in_the_forms_of_the_sdk(endpoint: str, expect: str) -> None:
     server = Server(reply(data={}))
-    await server.account(endpoint).observe("session-1")
+    await server.client_of(endpoint).observe("session-1")
     assert str(server.asked[0].url) == expect
 
 
@@ -446,7 +446,7 @@ async def test_endpoints_are_taken_in_the_forms_of_the_sdk(endpoint: str, expect
 )
 async def test_an_endpoint_that_cannot_be_used_is_refused_in_words(endpoint: str) -> None:
     with pytest.raises(ValueError, match="the AGB endpoint") as caught:
-        Server(reply()).account(endpoint)
+        Server(reply()).client_of(endpoint)
     assert "pw" not in str(caught.value)
 
 
@@ -512,7 +512,7 @@ async def test_an_error_keeps_neither_the_request_nor_its_exception(answer: http
 
 async def test_debug_logs_of_all_libraries_hold_no_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    await Server(reply(data={})).account().observe("session-1")
+    await Server(reply(data={})).client_of().observe("session-1")
     await failure(httpx.ReadError(f"broke with {KEY}"), pause)
     await failure(httpx.Response(401, content=KEY.encode()), pause)
     assert "pauseSessionAsync" in caplog.text
@@ -531,7 +531,7 @@ async def test_a_call_without_an_end_is_cut_off() -> None:
         transport=httpx.MockTransport(hang),
     )
     with pytest.raises(ApiUnavailable, match="no answer") as caught:
-        await api.account(ApiKey(KEY)).pause("session-1")
+        await api.client_of(ApiKey(KEY)).pause("session-1")
     assert caught.value.outcome_unknown
 
 
@@ -547,5 +547,5 @@ async def test_a_body_without_an_end_is_cut_off() -> None:
 async def test_a_failed_call_is_counted_as_an_error() -> None:
     server = Server(httpx.ConnectError("refused"))
     with pytest.raises(ApiUnavailable):
-        await server.account().pause("session-1")
+        await server.client_of().pause("session-1")
     assert server.counted == [("pauseSessionAsync", "error")]

@@ -103,7 +103,7 @@ async def server(behaviour: Callable[[Seen], Serve]) -> AsyncIterator[tuple[str,
 async def client(endpoint: str, *, timeout: float = 3.0) -> AsyncIterator[SessionClient]:
     api = AgbApi(endpoint=endpoint, timeout=timeout, on_call=lambda *_: None)
     try:
-        yield api.account(ApiKey(KEY))
+        yield api.client_of(ApiKey(KEY))
     finally:
         await api.aclose()
 
@@ -194,7 +194,7 @@ async def test_calls_of_all_keys_share_connections() -> None:
     async with server(answering(GOOD % b"")) as (address, seen):
         api = AgbApi(endpoint=f"http://{address}", on_call=lambda *_: None)
         for number in range(10):
-            await api.account(ApiKey(f"simulator-key-{number}")).observe("session-1")
+            await api.client_of(ApiKey(f"simulator-key-{number}")).observe("session-1")
         await api.aclose()
     assert (seen.connections, len(seen.requests)) == (1, 10)
 
@@ -214,7 +214,7 @@ async def test_cookies_of_a_gateway_do_not_travel_from_one_key_to_another() -> N
     async with server(answering(GOOD % b"Set-Cookie: tenant=a; Path=/\r\n")) as (address, seen):
         api = AgbApi(endpoint=f"http://{address}", on_call=lambda *_: None)
         for name in ("a", "b"):
-            await api.account(ApiKey(f"simulator-key-{name}")).observe("session-1")
+            await api.client_of(ApiKey(f"simulator-key-{name}")).observe("session-1")
         await api.aclose()
     assert len(seen.requests) == 2
     assert b"cookie" not in seen.requests[1].lower()

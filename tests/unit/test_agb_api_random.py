@@ -62,7 +62,7 @@ def answer(status: int, body: bytes, sent: Mapping[str, bytes], number: int) -> 
     async def ask() -> object:
         api = AgbApi(endpoint="api.example", on_call=lambda *_: None, transport=httpx.MockTransport(serve))
         try:
-            return await CALLS[number][0](api.account(ApiKey(KEY)))
+            return await CALLS[number][0](api.client_of(ApiKey(KEY)))
         except AgbError as error:
             return error
 

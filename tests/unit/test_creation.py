@@ -52,7 +52,7 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
     session = a_session(held=False)
     first = before_looking(session, facts=NO_FACTS)
     assert first is not None
-    assert (first.action, first.report) == (Action.HOLD, None)
+    assert (first.action, first.report) == (Action.ADD_FINALIZER, None)
 
     session = a_session()
     assert not needs_lookup(session)
@@ -171,8 +171,8 @@ def test_what_an_interrupted_create_left_is_taken_over_whatever_else_is_true(
     assert (after.session_id, after.status.session_status) == ("session-8", "RUNNING")
     assert after.status.labels is None, "they may be those of an earlier spec"
     assert after.status.operation == session.status.operation, "it has come into being, but does not run yet"
-    assert [e.reason for e in decided.announcements] == ["Created"]
-    assert "session-8" in decided.announcements[0].message
+    assert [e.reason for e in decided.events] == ["Created"]
+    assert "session-8" in decided.events[0].message
 
 
 def test_of_several_the_oldest_is_taken_over() -> None:
@@ -237,7 +237,7 @@ def test_a_deletion_waits_for_a_create_that_may_have_been_sent() -> None:
 
 @pytest.mark.parametrize("facts", [NO_FACTS, LONG_SENT])
 def test_a_deletion_lets_go_when_no_session_came_into_being(facts: Facts) -> None:
-    assert decide(intending(deleting=True), facts=facts).action == Action.LET_GO
+    assert decide(intending(deleting=True), facts=facts).action == Action.REMOVE_FINALIZER
 
 
 def test_a_deletion_while_creating_takes_the_session_over_first_so_that_it_is_released() -> None:

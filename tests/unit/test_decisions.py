@@ -21,7 +21,7 @@ from agb_operator.errors import (
     SessionNotFound,
     Throttled,
 )
-from agb_operator.failure import failed
+from agb_operator.failure import on_error
 from agb_operator.plan import before_looking, plan
 from agb_operator.reports import SLOW, Action, Facts, Plan
 from agb_operator.resource import FINALIZER, AgbSession
@@ -118,7 +118,7 @@ def assert_well_said(session: AgbSession, decided: Plan, now: datetime) -> None:
         assert condition.message
         assert condition.observed_generation == session.generation == after.observed_generation
         assert condition.type not in ("Reconciling", "Stalled") or condition.status == Truth.TRUE
-    for announcement in decided.announcements:
+    for announcement in decided.events:
         assert announcement.message
 
 
@@ -144,7 +144,7 @@ def test_every_call_is_legal_in_the_state_that_was_seen(
         case Action.SET_LABELS:
             assert look.state in (SessionState.RUNNING, SessionState.PAUSED)
             assert session.image_id
-        case Action.LET_GO:
+        case Action.REMOVE_FINALIZER:
             assert look.state in (SessionState.RELEASED, SessionState.NOT_FOUND)
             assert session.deleting
         case _:
@@ -173,7 +173,7 @@ def test_a_second_look_at_the_same_changes_nothing(
     assume(first.action == second.action == Action.NONE)
 
     assert carried_on(after, second, now=now) == after
-    assert second.announcements == ()
+    assert second.events == ()
 
 
 @given(session=sessions(), facts=FACTS, now=MOMENTS)
@@ -184,9 +184,9 @@ def test_what_is_decided_without_a_look_is_well_said_and_followed_by_another(
     if decided is None:
         return
 
-    assert decided.action in (Action.NONE, Action.HOLD, Action.LET_GO)
-    assert decided.action != Action.HOLD or not (session.deleting or session.has_finalizer)
-    assert decided.action != Action.LET_GO or session.has_finalizer
+    assert decided.action in (Action.NONE, Action.ADD_FINALIZER, Action.REMOVE_FINALIZER)
+    assert decided.action != Action.ADD_FINALIZER or not (session.deleting or session.has_finalizer)
+    assert decided.action != Action.REMOVE_FINALIZER or session.has_finalizer
     assert_well_said(session, decided, now)
     assert looks_after_itself(session, decided)
 
@@ -197,7 +197,7 @@ def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted
 ) -> None:
     decided = plan_creation(session, found, now=now, facts=facts)
 
-    assert decided.action in (Action.NONE, Action.CREATE, Action.LET_GO)
+    assert decided.action in (Action.NONE, Action.CREATE, Action.REMOVE_FINALIZER)
     if decided.action == Action.CREATE:
         assert not session.deleting
         assert not session.observe_only
@@ -225,7 +225,7 @@ def test_every_failure_is_well_said_and_followed_by_another_try(
     attempted: Action,
     look: Observation | None,
 ) -> None:
-    decided = failed(session, error, facts=facts, retry=retry, attempted=attempted, seen=look)
+    decided = on_error(session, error, facts=facts, retry=retry, attempted=attempted, seen=look)
 
     assert decided.action == Action.NONE
     assert_well_said(session, decided, now)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from agb_operator.echoes import News, without_echoes
 from agb_operator.handlers import Informer
-from agb_operator.memory import Memories
+from agb_operator.memory import Memory
 from agb_operator.store import Store
 from agb_operator.workqueue import WorkQueue
 from unit.builders import a_session
@@ -113,7 +113,7 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
     informer = Informer(
         store=store,
         queue=WorkQueue(),
-        memories=Memories(clock=lambda: 0.0),
+        memory=Memory(clock=lambda: 0.0),
         on_activity=lambda: heard.append(True),
     )
 

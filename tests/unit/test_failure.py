@@ -18,7 +18,7 @@ from agb_operator.errors import (
     Throttled,
     TransientError,
 )
-from agb_operator.failure import PATIENCE, QUOTA_RECHECK, SECRET_RECHECK, failed
+from agb_operator.failure import PATIENCE, QUOTA_RECHECK, SECRET_RECHECK, on_error
 from agb_operator.reports import SLOW, WAYS_OUT, Action, Facts, Plan
 from agb_operator.resource import AgbSession, SecretRef
 from agb_operator.states import Observation
@@ -39,7 +39,7 @@ def decide(
     attempted: Action = Action.NONE,
     look: Observation | None = None,
 ) -> Plan:
-    return failed(session or a_session(status=WELL), error, facts=facts, retry=RETRY, attempted=attempted, seen=look)
+    return on_error(session or a_session(status=WELL), error, facts=facts, retry=RETRY, attempted=attempted, seen=look)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def test_each_error_has_its_reason_its_next_step_and_its_next_try(case: Case) ->
     assert case.error.message in said(after)
     assert case.advice in said(after)
     assert (decided.action, decided.requeue) == (Action.NONE, case.again)
-    assert [(e.reason, e.warning) for e in decided.announcements] == [(reason, True)]
+    assert [(e.reason, e.warning) for e in decided.events] == [(reason, True)]
 
 
 def test_a_refused_key_names_the_secret_it_came_from() -> None:
@@ -189,7 +189,7 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
     again = decide(case.error, session=after, attempted=case.attempted, facts=Facts(failing_for=PATIENCE + 3600))
 
     assert carried_on(after, again) == after
-    assert again.announcements == ()
+    assert again.events == ()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
@@ -262,7 +262,7 @@ def test_a_resource_that_never_had_a_session_stays_pending() -> None:
 def test_not_found_by_an_error_is_left_to_the_next_look() -> None:
     decided = decide(SessionNotFound("No such session."), attempted=Action.PAUSE, look=seen("RUNNING"))
 
-    assert (decided.report, decided.requeue, decided.announcements) == (None, 1.0, ())
+    assert (decided.report, decided.requeue, decided.events) == (None, 1.0, ())
 
 
 # While being deleted

@@ -113,7 +113,7 @@ async def leading(network: Network, identity: str) -> tuple[Elector, asyncio.Tas
     """Start a replica that leads and renews."""
     elected = elector(network, identity)
     await elected.acquire()
-    return elected, asyncio.create_task(elected.hold())
+    return elected, asyncio.create_task(elected.keep())
 
 
 async def standing_by(network: Network, identity: str) -> tuple[Elector, asyncio.Task[None]]:
@@ -181,7 +181,7 @@ async def test_a_standby_takes_over_within_one_retry_when_the_lease_is_given_up(
     first, holding = await leading(Network(store), "a")
     standby, waiting = await standing_by(Network(store), "b")
     await stop(holding)
-    await first.release()
+    await first.step_down()
     assert store.spec["holderIdentity"] == ""
     assert store.spec["leaseDurationSeconds"] == 1
     assert await seconds_until(waiting) <= TIMING.retry + 0.1
@@ -207,7 +207,7 @@ async def test_a_standby_looks_just_when_the_lease_runs_out_and_not_a_retry_late
         for name in ("a", "b")
     )
     await first.acquire()
-    holding = asyncio.create_task(first.hold())
+    holding = asyncio.create_task(first.keep())
     await asyncio.sleep(0.95 * TIMING.retry)
     waiting = asyncio.create_task(standby.acquire())
     renewals = store.writes + 3
@@ -315,7 +315,7 @@ async def test_the_lease_is_given_up_even_when_the_last_renewal_s_answer_was_los
     await asyncio.sleep(3)
     network.loses_answers = False
     await stop(holding)
-    await first.release()
+    await first.step_down()
     assert store.spec["holderIdentity"] == ""
 
 
@@ -324,7 +324,7 @@ async def test_giving_up_never_touches_the_lease_of_another() -> None:
     first, holding = await leading(Network(store), "a")
     store.write(store.read(), {**store.spec, "holderIdentity": "b"})
     await stop(holding)
-    await first.release()
+    await first.step_down()
     assert store.spec["holderIdentity"] == "b"
 
 
@@ -334,7 +334,7 @@ async def test_giving_up_ends_within_seconds_when_nobody_answers() -> None:
     await stop(holding)
     network.black_hole = True
     start = now()
-    await first.release()
+    await first.step_down()
     assert now() - start <= 3.1
     assert not first.leads
 
@@ -346,7 +346,7 @@ async def test_a_standby_that_never_led_has_nothing_to_give_up() -> None:
     standby, waiting = await standing_by(network, "b")
     await stop(waiting)
     requests = network.requests
-    await standby.release()
+    await standby.step_down()
     assert network.requests == requests
     await stop(holding)
 
@@ -398,7 +398,7 @@ async def test_a_change_of_leadership_is_told() -> None:
     told: list[bool] = []
     first = Elector(leases=Network(LeaseStore()), namespace="ops", name="x", identity="a", on_change=told.append)
     await first.acquire()
-    await first.release()
+    await first.step_down()
     assert told == [True, False]
 
 
@@ -442,10 +442,10 @@ async def test_two_replicas_never_lead_at_once_under_random_trouble(seed: int) -
                 async with asyncio.timeout(chance.uniform(5, 200)):  # then it crashes, or ends in order
                     await own.acquire()
                     terms += 1
-                    await own.hold()
+                    await own.keep()
             except (TimeoutError, LeaseLost):
                 if chance.random() < 0.5:
-                    await own.release()
+                    await own.step_down()
             present[number] = None
             await asyncio.sleep(chance.uniform(0, 5))
 

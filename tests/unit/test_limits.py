@@ -21,7 +21,7 @@ DEAD = ApiUnavailable("cannot connect to the AGB endpoint", outcome_unknown=True
 
 
 @dataclass
-class ScriptedAccount:
+class ScriptedClient:
     """Answers every call by `answer`, after `latency` seconds, and writes down when it was called."""
 
     answer: AgbError | Callable[[], AgbError | None] | None = None
@@ -93,8 +93,8 @@ class Watched:
     def _count(self) -> None:
         self.throttled += 1
 
-    def guard(self, account: ScriptedAccount) -> SessionClient:
-        return self.guards.guard(account, name="0123abcd")
+    def guard(self, guarded: ScriptedClient) -> SessionClient:
+        return self.guards.guard(guarded, name="0123abcd")
 
 
 def gaps_between(times: list[float]) -> list[float]:
@@ -106,8 +106,8 @@ async def outcomes(*calls: Coroutine[Any, Any, object]) -> list[object]:
 
 
 async def test_every_call_reaches_the_account_with_its_arguments() -> None:
-    account = ScriptedAccount()
-    client = Watched().guard(account)
+    guarded = ScriptedClient()
+    client = Watched().guard(guarded)
     assert (await client.observe("s")).session_id == "s"
     assert (await client.list_page(labels={"a": "b"}, token="T", size=7)).request_id == "{'a': 'b'} T 7"
     assert await client.create(image_id="i", labels={"a": "b"}) == Created(session_id="i", request_id="{'a': 'b'}")
@@ -116,7 +116,7 @@ async def test_every_call_reaches_the_account_with_its_arguments() -> None:
     assert (await client.release("x")).request_id == "x"
     assert (await client.set_labels("l", {"a": "b"})).request_id == "l {'a': 'b'}"
     assert await client.get_labels("g") == {"of": "g"}
-    assert account.calls == [
+    assert guarded.calls == [
         "observe", "list_page", "create", "pause", "resume", "release", "set_labels", "get_labels",
     ]  # fmt: skip
 
@@ -162,7 +162,7 @@ async def test_a_preferred_caller_waits_behind_thirty_one_others_and_no_more() -
 
 
 async def test_a_page_of_a_list_does_not_wait_behind_all_other_calls() -> None:
-    client = Watched(qps=10, burst=1).guard(ScriptedAccount())
+    client = Watched(qps=10, burst=1).guard(ScriptedClient())
     await client.observe("first")
     calls = [asyncio.create_task(client.pause(str(number))) for number in range(50)]
     await asyncio.sleep(0)
@@ -211,111 +211,111 @@ async def test_an_idle_bucket_saves_up_no_more_than_its_burst() -> None:
 
 async def test_a_retry_after_holds_for_the_whole_key() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=Throttled("slow down", retry_after=20.0))
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=Throttled("slow down", retry_after=20.0))
+    client = watched.guard(guarded)
     with pytest.raises(Throttled):
         await client.pause("a")
-    account.answer = None
+    guarded.answer = None
     with pytest.raises(Throttled) as caught:
         await client.observe("b")
     assert caught.value.retry_after == pytest.approx(20.0)
     await asyncio.sleep(20.0)
     await client.observe("b")
-    assert account.calls == ["pause", "observe"]
+    assert guarded.calls == ["pause", "observe"]
     assert watched.throttled == 1
 
 
 async def test_another_key_is_not_held_up() -> None:
     watched = Watched()
     with pytest.raises(Throttled):
-        await watched.guard(ScriptedAccount(answer=Throttled("slow down", retry_after=20.0))).pause("a")
-    await watched.guard(ScriptedAccount()).pause("b")
+        await watched.guard(ScriptedClient(answer=Throttled("slow down", retry_after=20.0))).pause("a")
+    await watched.guard(ScriptedClient()).pause("b")
 
 
 async def test_a_short_retry_after_is_sat_out_and_the_call_sent_again() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: Throttled("slow down", retry_after=2.0) if loop_time() < 1 else None)
-    await watched.guard(account).pause("a")
-    assert account.called_at == pytest.approx([0.0, 2.1], abs=0.01)
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=2.0) if loop_time() < 1 else None)
+    await watched.guard(guarded).pause("a")
+    assert guarded.called_at == pytest.approx([0.0, 2.1], abs=0.01)
     assert watched.throttled == 1
 
 
 async def test_a_call_that_is_throttled_again_and_again_is_given_back() -> None:
-    account = ScriptedAccount(answer=lambda: Throttled("slow down", retry_after=1.0))
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=1.0))
     with pytest.raises(Throttled) as caught:
-        await Watched().guard(account).pause("a")
+        await Watched().guard(guarded).pause("a")
     assert caught.value.retry_after == pytest.approx(1.0)
-    assert len(account.calls) == 3
+    assert len(guarded.calls) == 3
 
 
 async def test_nothing_but_a_throttled_call_is_sent_again() -> None:
     for error in (DEAD, REFUSED, IllegalState("not now", http_status=409)):
-        account = ScriptedAccount(answer=error)
+        guarded = ScriptedClient(answer=error)
         with pytest.raises(type(error)):
-            await Watched().guard(account).pause("a")
-        assert account.calls == ["pause"]
+            await Watched().guard(guarded).pause("a")
+        assert guarded.calls == ["pause"]
 
 
 async def test_those_who_wait_already_are_sent_away_when_a_long_retry_after_comes() -> None:
     watched = Watched(qps=1, burst=2)
-    account = ScriptedAccount(answer=lambda: Throttled("slow down", retry_after=60.0))
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=60.0))
+    client = watched.guard(guarded)
     results = await outcomes(*(client.observe(f"s{number}") for number in range(20)))
     assert all(isinstance(result, Throttled) and result.retry_after for result in results)
-    assert len(account.calls) == 1
+    assert len(guarded.calls) == 1
     assert loop_time() < 5
 
 
 async def test_without_a_time_the_breaks_grow_and_are_jittered() -> None:
-    account = ScriptedAccount(answer=lambda: Throttled("slow down"), latency=0.0)
-    client = Watched(random=0.5).guard(account)
-    while len(account.calls) < 12:
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = Watched(random=0.5).guard(guarded)
+    while len(guarded.calls) < 12:
         [result] = await outcomes(client.observe("s"))
         assert isinstance(result, Throttled)
         assert result.retry_after is not None
         await asyncio.sleep(result.retry_after)
-    gaps = gaps_between(account.called_at)
+    gaps = gaps_between(guarded.called_at)
     assert gaps[:7] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30], abs=0.01)
     assert max(gaps) == pytest.approx(30.0, abs=0.01)
 
 
 async def test_calls_that_left_before_the_break_do_not_prolong_it() -> None:
-    account = ScriptedAccount(latency=0.0)
-    client = Watched(random=1.0).guard(account)
+    guarded = ScriptedClient(latency=0.0)
+    client = Watched(random=1.0).guard(guarded)
     await client.observe("s")
-    account.latency = 0.5
-    account.answer = lambda: Throttled("slow down") if loop_time() < 1 else None
+    guarded.latency = 0.5
+    guarded.answer = lambda: Throttled("slow down") if loop_time() < 1 else None
     await asyncio.gather(*(client.observe(f"s{number}") for number in range(50)))
-    assert len(account.calls) == 1 + 50 + 50
-    assert account.called_at[51] == pytest.approx(1.5)
+    assert len(guarded.calls) == 1 + 50 + 50
+    assert guarded.called_at[51] == pytest.approx(1.5)
 
 
 async def test_success_makes_the_next_break_short_again() -> None:
-    account = ScriptedAccount(answer=lambda: Throttled("slow down"), latency=0.0)
-    client = Watched(random=1.0).guard(account)
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = Watched(random=1.0).guard(guarded)
     await outcomes(client.observe("s"))
-    account.answer = None
+    guarded.answer = None
     await asyncio.sleep(10)
     await client.observe("s")
-    account.answer = lambda: Throttled("slow down") if len(account.calls) == 5 else None
+    guarded.answer = lambda: Throttled("slow down") if len(guarded.calls) == 5 else None
     await client.observe("s")
-    assert account.called_at[5] - account.called_at[4] == pytest.approx(1.0)
+    assert guarded.called_at[5] - guarded.called_at[4] == pytest.approx(1.0)
 
 
 async def test_after_a_break_the_key_starts_with_one_call_and_not_with_a_burst() -> None:
-    account = ScriptedAccount(latency=0.0)
-    account.answer = lambda: Throttled("slow down", retry_after=2.0) if len(account.calls) == 1 else None
-    client = Watched(qps=10, burst=100).guard(account)
+    guarded = ScriptedClient(latency=0.0)
+    guarded.answer = lambda: Throttled("slow down", retry_after=2.0) if len(guarded.calls) == 1 else None
+    client = Watched(qps=10, burst=100).guard(guarded)
     await asyncio.gather(*(client.observe(f"s{number}") for number in range(11)))
-    assert account.called_at[1] == pytest.approx(2.0)
-    assert account.called_at[-1] == pytest.approx(3.0)
+    assert guarded.called_at[1] == pytest.approx(2.0)
+    assert guarded.called_at[-1] == pytest.approx(3.0)
 
 
 async def test_a_retry_after_of_years_is_not_believed() -> None:
-    account = ScriptedAccount(answer=Throttled("slow down", retry_after=1e9))
-    client = Watched().guard(account)
+    guarded = ScriptedClient(answer=Throttled("slow down", retry_after=1e9))
+    client = Watched().guard(guarded)
     await outcomes(client.observe("s"))
-    account.answer = None
+    guarded.answer = None
     await asyncio.sleep(3601)
     await client.observe("s")
 
@@ -325,8 +325,8 @@ async def test_a_retry_after_of_years_is_not_believed() -> None:
 
 async def test_fifty_resources_with_a_refused_key_make_fewer_than_thirty_calls_in_ten_minutes() -> None:
     watched = Watched(random=1.0)
-    account = ScriptedAccount(answer=lambda: REFUSED)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
 
     async def resource(number: int) -> None:
         while loop_time() < 600:
@@ -335,39 +335,39 @@ async def test_fifty_resources_with_a_refused_key_make_fewer_than_thirty_calls_i
             await asyncio.sleep(5 + number / 10)
 
     await asyncio.gather(*(resource(number) for number in range(50)))
-    assert 3 <= len(account.calls) < 30
+    assert 3 <= len(guarded.calls) < 30
     assert watched.breakers == [("credentials", 1)]
 
 
 async def test_a_refused_key_is_tried_at_growing_intervals() -> None:
-    account = ScriptedAccount(answer=lambda: REFUSED, latency=0.0)
-    client = Watched().guard(account)
+    guarded = ScriptedClient(answer=lambda: REFUSED, latency=0.0)
+    client = Watched().guard(guarded)
     while loop_time() < 2000:
         await outcomes(client.observe("s"))
         await asyncio.sleep(1)
-    gaps = gaps_between(account.called_at)
+    gaps = gaps_between(guarded.called_at)
     assert gaps == pytest.approx([30, 60, 120, 240, 300, 300, 300, 300, 300], abs=1.01)
 
 
 async def test_a_key_that_works_again_serves_everybody_after_one_try() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: REFUSED)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
     await outcomes(client.observe("s"))
-    account.answer = None
+    guarded.answer = None
     await asyncio.sleep(31)
     results = await outcomes(*(client.observe(f"s{number}") for number in range(10)))
     assert [type(result) for result in results] == [Observation] + [CredentialsRejected] * 9
-    assert len(account.calls) == 2
+    assert len(guarded.calls) == 2
     await client.observe("s")
     assert watched.breakers == [("credentials", 1), ("credentials", -1)]
 
 
 async def test_a_cancelled_try_leaves_the_next_caller_free_to_try() -> None:
-    account = ScriptedAccount(answer=lambda: REFUSED)
-    client = Watched().guard(account)
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = Watched().guard(guarded)
     await outcomes(client.observe("s"))
-    account.answer = None
+    guarded.answer = None
     await asyncio.sleep(31)
     trial = asyncio.create_task(client.observe("s"))
     await asyncio.sleep(0.01)
@@ -382,36 +382,36 @@ async def trial_done(task: asyncio.Task[Observation]) -> None:
 
 async def test_a_new_key_is_a_new_account_and_is_tried_at_once() -> None:
     watched = Watched()
-    await outcomes(watched.guard(ScriptedAccount(answer=lambda: REFUSED)).observe("s"))
-    await watched.guard(ScriptedAccount()).observe("s")
+    await outcomes(watched.guard(ScriptedClient(answer=lambda: REFUSED)).observe("s"))
+    await watched.guard(ScriptedClient()).observe("s")
 
 
 async def test_the_first_call_of_a_key_goes_alone() -> None:
-    account = ScriptedAccount()
-    client = Watched().guard(account)
+    guarded = ScriptedClient()
+    client = Watched().guard(guarded)
     await asyncio.gather(*(client.observe(f"s{number}") for number in range(10)))
-    assert account.called_at == pytest.approx([0.0] + [0.1] * 9, abs=0.01)
+    assert guarded.called_at == pytest.approx([0.0] + [0.1] * 9, abs=0.01)
 
 
 async def test_cancelling_the_first_call_sets_the_others_free() -> None:
-    account = ScriptedAccount(latency=1000.0)
-    client = Watched().guard(account)
+    guarded = ScriptedClient(latency=1000.0)
+    client = Watched().guard(guarded)
     first = asyncio.create_task(client.observe("first"))
     others = [asyncio.create_task(client.observe(f"s{number}")) for number in range(5)]
     await asyncio.sleep(1)
-    account.latency = 0.1
+    guarded.latency = 0.1
     first.cancel()
     await asyncio.wait_for(asyncio.gather(*others), timeout=1)
 
 
 async def test_other_refusals_do_not_count_against_the_key() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: IllegalState("not now", http_status=409))
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: IllegalState("not now", http_status=409))
+    client = watched.guard(guarded)
     for _ in range(20):
         with pytest.raises(IllegalState):
             await client.pause("s")
-    assert len(account.calls) == 20
+    assert len(guarded.calls) == 20
     assert watched.breakers == []
 
 
@@ -420,12 +420,12 @@ async def test_other_refusals_do_not_count_against_the_key() -> None:
 
 async def test_a_dead_endpoint_is_left_alone_by_all_keys() -> None:
     watched = Watched()
-    accounts = [ScriptedAccount(answer=lambda: DEAD, latency=0.0) for _ in range(5)]
-    clients = [watched.guard(account) for account in accounts]
+    accounts = [ScriptedClient(answer=lambda: DEAD, latency=0.0) for _ in range(5)]
+    clients = [watched.guard(guarded) for guarded in accounts]
     for client in clients:
         await outcomes(client.pause("s"))
     assert watched.breakers == [("endpoint", 1)]
-    bystander = ScriptedAccount()
+    bystander = ScriptedClient()
     with pytest.raises(ApiUnavailable, match="cannot connect") as caught:
         await watched.guard(bystander).pause("s")
     assert not caught.value.outcome_unknown, "nothing was sent"
@@ -434,8 +434,8 @@ async def test_a_dead_endpoint_is_left_alone_by_all_keys() -> None:
 
 async def test_a_dead_endpoint_is_tried_by_one_call_at_a_time_at_most_half_a_minute_apart() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: DEAD, latency=0.2)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: DEAD, latency=0.2)
+    client = watched.guard(guarded)
 
     async def resource() -> None:
         while loop_time() < 600:
@@ -443,7 +443,7 @@ async def test_a_dead_endpoint_is_tried_by_one_call_at_a_time_at_most_half_a_min
             await asyncio.sleep(0.5)
 
     await asyncio.gather(*(resource() for _ in range(20)))
-    tried = sorted(account.called_at)
+    tried = sorted(guarded.called_at)
     tried = [at for at in tried if at > 1]
     gaps = gaps_between(tried)
     assert min(gaps) >= 1
@@ -453,12 +453,12 @@ async def test_a_dead_endpoint_is_tried_by_one_call_at_a_time_at_most_half_a_min
 
 async def test_an_endpoint_that_is_back_is_found_by_the_next_try() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: DEAD, latency=0.0)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: DEAD, latency=0.0)
+    client = watched.guard(guarded)
     while loop_time() < 300:
         await outcomes(client.observe("s"))
         await asyncio.sleep(1)
-    account.answer = None
+    guarded.answer = None
     back_at = loop_time()
     await asyncio.sleep(30)
     await client.observe("s")
@@ -477,33 +477,33 @@ async def test_an_endpoint_that_is_back_is_found_by_the_next_try() -> None:
 )
 async def test_an_endpoint_that_answers_is_not_dead(error: AgbError) -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: error, latency=0.0)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: error, latency=0.0)
+    client = watched.guard(guarded)
     for number in range(20):
         await outcomes(client.observe("s"))
-        assert len(account.calls) > number
+        assert len(guarded.calls) > number
     assert watched.breakers == []
 
 
 async def test_failures_with_answers_between_them_do_not_open_the_breaker() -> None:
     watched = Watched()
-    account = ScriptedAccount(latency=0.0)
-    account.answer = lambda: DEAD if len(account.calls) % 5 else None
-    client = watched.guard(account)
+    guarded = ScriptedClient(latency=0.0)
+    guarded.answer = lambda: DEAD if len(guarded.calls) % 5 else None
+    client = watched.guard(guarded)
     for _ in range(50):
         await outcomes(client.observe("s"))
-    assert len(account.calls) == 50
+    assert len(guarded.calls) == 50
     assert watched.breakers == []
 
 
 async def test_many_calls_failing_at_once_open_it_once_and_only_shortly() -> None:
     watched = Watched()
-    account = ScriptedAccount(latency=0.0)
-    client = watched.guard(account)
+    guarded = ScriptedClient(latency=0.0)
+    client = watched.guard(guarded)
     await client.observe("s")
-    account.answer, account.latency = lambda: DEAD, 0.5
+    guarded.answer, guarded.latency = lambda: DEAD, 0.5
     await outcomes(*(client.observe(f"s{number}") for number in range(100)))
-    account.answer = None
+    guarded.answer = None
     await asyncio.sleep(1.01)
     await client.observe("s")
     assert watched.breakers == [("endpoint", 1), ("endpoint", -1)]
@@ -511,15 +511,15 @@ async def test_many_calls_failing_at_once_open_it_once_and_only_shortly() -> Non
 
 async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: REFUSED)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
     await outcomes(client.observe("s"))
-    account.answer = lambda: DEAD
+    guarded.answer = lambda: DEAD
     await asyncio.sleep(31)
     with pytest.raises(ApiUnavailable):
         await client.observe("s")
     assert watched.breakers == [("credentials", 1)]
-    account.answer = None
+    guarded.answer = None
     await client.observe("s")
     assert watched.breakers == [("credentials", 1), ("credentials", -1)]
 
@@ -527,11 +527,11 @@ async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
 @pytest.mark.parametrize("error", [DEAD, REFUSED], ids=["endpoint", "key"])
 async def test_a_call_that_was_not_sent_for_want_of_the_lease_closes_no_breaker(error: AgbError) -> None:
     watched = Watched()
-    account = ScriptedAccount(answer=lambda: error, latency=0.0)
-    client = watched.guard(account)
+    guarded = ScriptedClient(answer=lambda: error, latency=0.0)
+    client = watched.guard(guarded)
     for _ in range(5):
         await outcomes(client.observe("s"))
-    account.answer = lambda: NotLeading("another replica may be at work")
+    guarded.answer = lambda: NotLeading("another replica may be at work")
     await asyncio.sleep(31)
     with pytest.raises(NotLeading):
         await client.observe("s")

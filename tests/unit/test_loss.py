@@ -53,7 +53,7 @@ def test_not_found_is_not_believed_before_two_looks_some_seconds_apart(
 
     decided = plan(session, not_found(), now=NOW, facts=facts)
 
-    assert (decided.action, decided.report, decided.announcements) == (Action.NONE, None, ())
+    assert (decided.action, decided.report, decided.events) == (Action.NONE, None, ())
     assert decided.requeue is not None
     assert 1.0 <= decided.requeue <= 5.0
 
@@ -72,7 +72,7 @@ def test_not_found_twice_is_lost_and_says_what_to_do() -> None:
     }
     assert ID in said(after)
     assert "set spec.onSessionLost to Recreate, or delete this resource" in said(after)
-    assert [(e.reason, e.warning) for e in decided.announcements] == [("SessionLost", True)]
+    assert [(e.reason, e.warning) for e in decided.events] == [("SessionLost", True)]
     assert decided.requeue == SLOW
     assert (after.status.session_id, after.status.session_status) == (ID, "RUNNING"), "what is known is kept"
 
@@ -178,7 +178,7 @@ def test_a_deletion_is_not_completed_by_a_key_that_suddenly_sees_nothing() -> No
 def test_the_apis_own_word_for_the_end_is_believed_even_then() -> None:
     decided = plan(created(deleting=True), seen("FINISH"), now=NOW, facts=MASS)
 
-    assert decided.action == Action.LET_GO
+    assert decided.action == Action.REMOVE_FINALIZER
 
 
 def test_a_session_that_was_released_by_us_is_gone_at_the_first_look_that_does_not_find_it() -> None:
@@ -186,8 +186,8 @@ def test_a_session_that_was_released_by_us_is_gone_at_the_first_look_that_does_n
 
     decided = plan(created(deleting=True, status=status), not_found(), now=NOW, facts=replace(MASS, missing_looks=1))
 
-    assert decided.action == Action.LET_GO
-    assert decided.announcements[0].message == f"Session {ID} is released."
+    assert decided.action == Action.REMOVE_FINALIZER
+    assert decided.events[0].message == f"Session {ID} is released."
 
 
 @pytest.mark.parametrize("kind", [OperationType.RESUME, OperationType.PAUSE])
@@ -202,14 +202,14 @@ def test_a_session_that_was_not_released_yet_is_not_gone_at_the_first_look(kind:
 def test_a_session_that_was_gone_before_the_deletion_is_said_to_have_been() -> None:
     decided = plan(created(deleting=True), not_found(), now=NOW, facts=TWICE)
 
-    assert decided.action == Action.LET_GO
-    assert decided.announcements[0].message == f"Session {ID} was gone already."
+    assert decided.action == Action.REMOVE_FINALIZER
+    assert decided.events[0].message == f"Session {ID} was gone already."
 
 
 def test_a_deleted_resource_whose_session_is_lost_lets_go_at_the_first_look() -> None:
     session = created(deleting=True, status=replace(WELL, phase=Phase.LOST))
 
-    assert plan(session, not_found(), now=NOW, facts=ONCE).action == Action.LET_GO
+    assert plan(session, not_found(), now=NOW, facts=ONCE).action == Action.REMOVE_FINALIZER
 
 
 # A new session in the place of the old one
@@ -235,8 +235,8 @@ def test_a_lost_session_is_replaced_when_the_spec_says_so(look: Observation) -> 
     assert (operation.type, operation.attempts) == (OperationType.CREATE, 0)
     assert operation.message == f"Takes the place of {ID}."
     assert not needs_lookup(after), "nothing was sent yet"
-    assert [(e.reason, e.warning) for e in decided.announcements] == [("SessionLost", True)]
-    assert ID in decided.announcements[0].message
+    assert [(e.reason, e.warning) for e in decided.events] == [("SessionLost", True)]
+    assert ID in decided.events[0].message
 
 
 def test_an_adopted_session_is_never_replaced_even_if_an_old_object_asks_for_it() -> None:

@@ -1,6 +1,6 @@
 """What the memories of all resources say together of a key."""
 
-from agb_operator.memory import Memories
+from agb_operator.memory import Memory
 from agb_operator.resource import AgbSession
 from agb_operator.states import SessionState
 from unit.builders import a_session, a_status
@@ -14,20 +14,20 @@ def sessions(*, session_status: str) -> list[AgbSession]:
 
 
 def test_a_key_is_suspect_when_most_of_its_sessions_vanish_together() -> None:
-    memories = Memories(clock=lambda: 100.0)
+    memory = Memory(clock=lambda: 100.0)
     seen = sessions(session_status="RUNNING")
 
     for session in seen:
-        memories.note_look(session, SessionState.NOT_FOUND, account=ACCOUNT)
+        memory.note_look(session, SessionState.NOT_FOUND, client=ACCOUNT)
 
-    assert all(memories.facts(session).mass_loss for session in seen)
+    assert all(memory.facts(session).mass_loss for session in seen)
 
 
 def test_sessions_that_nobody_ever_saw_make_no_key_suspect() -> None:
-    memories = Memories(clock=lambda: 100.0)
+    memory = Memory(clock=lambda: 100.0)
     mistyped = sessions(session_status="")
 
     for session in mistyped:
-        memories.note_look(session, SessionState.NOT_FOUND, account=ACCOUNT)
+        memory.note_look(session, SessionState.NOT_FOUND, client=ACCOUNT)
 
-    assert not any(memories.facts(session).mass_loss for session in mistyped)
+    assert not any(memory.facts(session).mass_loss for session in mistyped)

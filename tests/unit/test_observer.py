@@ -9,7 +9,7 @@ import pytest
 
 from agb_operator.bucket import loop_time
 from agb_operator.errors import AgbError, ApiUnavailable, CredentialsRejected, RequestRefused, Throttled
-from agb_operator.observer import Observer
+from agb_operator.observer import BatchedObserver
 from agb_operator.sessions import Accepted, Created, Listed
 from agb_operator.states import Observation, SessionState, state_of
 
@@ -102,20 +102,20 @@ def ids(number: int, *, start: int = 0) -> list[str]:
     return [f"s{index}" for index in range(start, start + number)]
 
 
-def observer() -> Observer:
-    return Observer(own_labels=OURS)
+def observer() -> BatchedObserver:
+    return BatchedObserver(own_labels=OURS)
 
 
 async def looks(
-    observer: Observer,
-    account: ListedAccount,
+    observer: BatchedObserver,
+    client: ListedAccount,
     session_ids: Sequence[str],
     *,
     not_before: float = LONG_AGO,
     labelled: bool = False,
 ) -> list[Observation]:
     return await asyncio.gather(
-        *(observer.observe(account, each, not_before=not_before, labelled=labelled) for each in session_ids)
+        *(observer.observe(client, each, not_before=not_before, labelled=labelled) for each in session_ids)
     )
 
 
@@ -123,189 +123,189 @@ async def looks(
 
 
 async def test_one_look_among_thousands_is_one_call() -> None:
-    account, watcher = account_of(5000), observer()
-    [seen] = await looks(watcher, account, ["s77"])
+    client, watcher = account_of(5000), observer()
+    [seen] = await looks(watcher, client, ["s77"])
     assert (seen.session_id, seen.state, seen.request_id) == ("s77", SessionState.RUNNING, "get")
-    assert account.calls == ["get"]
+    assert client.calls == ["get"]
 
 
 async def test_thousands_of_looks_at_once_are_as_many_calls_as_pages() -> None:
-    account, watcher = account_of(2000), observer()
-    seen = await looks(watcher, account, ids(2000))
+    client, watcher = account_of(2000), observer()
+    seen = await looks(watcher, client, ids(2000))
     assert [each.session_id for each in seen] == ids(2000)
-    assert account.calls == ["all"] * 20
+    assert client.calls == ["all"] * 20
 
 
 async def test_fewer_looks_than_pages_are_made_one_by_one_and_at_once() -> None:
-    account, watcher = account_of(2000), observer()
-    await looks(watcher, account, ids(2000))
-    account.calls.clear()
+    client, watcher = account_of(2000), observer()
+    await looks(watcher, client, ids(2000))
+    client.calls.clear()
     await asyncio.sleep(10)
-    account.most_in_flight = 0
-    await looks(watcher, account, ids(15))
-    assert account.calls == ["get"] * 15
-    assert account.most_in_flight == 15
+    client.most_in_flight = 0
+    await looks(watcher, client, ids(15))
+    assert client.calls == ["get"] * 15
+    assert client.most_in_flight == 15
 
 
 async def test_before_the_number_of_pages_is_known_at_most_one_page_is_wasted() -> None:
-    account, watcher = account_of(5000), observer()
-    await looks(watcher, account, ids(10, start=4000))
-    assert sorted(account.calls) == ["all"] + ["get"] * 10
+    client, watcher = account_of(5000), observer()
+    await looks(watcher, client, ids(10, start=4000))
+    assert sorted(client.calls) == ["all"] + ["get"] * 10
 
 
 async def test_several_who_look_at_one_session_share_a_call() -> None:
-    account, watcher = account_of(1), observer()
-    seen = await asyncio.gather(*(looks(watcher, account, ["s0"]) for _ in range(1)), looks(watcher, account, ["s0"]))
+    client, watcher = account_of(1), observer()
+    seen = await asyncio.gather(*(looks(watcher, client, ["s0"]) for _ in range(1)), looks(watcher, client, ["s0"]))
     assert [each.state for [each] in seen] == [SessionState.RUNNING] * 2
-    assert len(account.calls) == 1
+    assert len(client.calls) == 1
 
 
 async def test_pages_smaller_than_asked_for_are_counted_as_they_are() -> None:
-    account, watcher = account_of(400, page_size=10), observer()
-    await looks(watcher, account, ids(30, start=370))
-    assert sorted(set(account.calls)) == ["all", "get"]
-    assert len(account.calls) == 31, "forty pages are more calls than thirty looks, as the first page shows"
+    client, watcher = account_of(400, page_size=10), observer()
+    await looks(watcher, client, ids(30, start=370))
+    assert sorted(set(client.calls)) == ["all", "get"]
+    assert len(client.calls) == 31, "forty pages are more calls than thirty looks, as the first page shows"
 
 
 async def test_a_service_that_tells_no_total_is_walked_to_its_end() -> None:
-    account, watcher = account_of(1000, tells_total=False), observer()
-    await looks(watcher, account, ids(1000))
-    assert account.calls == ["all"] * 10
+    client, watcher = account_of(1000, tells_total=False), observer()
+    await looks(watcher, client, ids(1000))
+    assert client.calls == ["all"] * 10
 
 
 async def test_looks_that_trickle_in_cost_no_more_than_a_walk_each_time_its_answers_are_too_old() -> None:
     """2,000 sessions looked at twice, 200 a second: far below one call for ten looks."""
-    account, watcher = account_of(2000), observer()
+    client, watcher = account_of(2000), observer()
     started = loop_time()
 
     async def look_later(number: int) -> None:
         await asyncio.sleep(number / 200)
-        [seen] = await looks(watcher, account, [f"s{number % 2000}"], not_before=loop_time() - 2.0)
+        [seen] = await looks(watcher, client, [f"s{number % 2000}"], not_before=loop_time() - 2.0)
         assert seen.taken_at >= loop_time() - 2.5
 
     await asyncio.gather(*(look_later(number) for number in range(4000)))
     assert loop_time() - started > 19
-    assert len(account.calls) <= 400
+    assert len(client.calls) <= 400
 
 
 async def test_a_few_workers_looking_at_thousands_one_after_the_other_share_walks() -> None:
-    account, watcher = account_of(2000), observer()
+    client, watcher = account_of(2000), observer()
     todo = ids(2000)
 
     async def worker() -> None:
         while todo:
-            await looks(watcher, account, [todo.pop()])
+            await looks(watcher, client, [todo.pop()])
 
     await asyncio.gather(*(worker() for _ in range(30)))
-    assert len(account.calls) <= 60
+    assert len(client.calls) <= 60
 
 
 # --- the label filter ------------------------------------------------------------------------------------------
 
 
 async def test_our_sessions_are_walked_by_their_label_past_all_the_others() -> None:
-    account, watcher = account_of(5000), observer()
-    account.ours = set(ids(200, start=4000))
-    seen = await looks(watcher, account, ids(200, start=4000), labelled=True)
+    client, watcher = account_of(5000), observer()
+    client.ours = set(ids(200, start=4000))
+    seen = await looks(watcher, client, ids(200, start=4000), labelled=True)
     assert len(seen) == 200
-    assert account.calls == ["own", "own"]
+    assert client.calls == ["own", "own"]
 
 
 async def test_one_walk_over_all_serves_both_groups_when_that_is_cheaper() -> None:
-    account, watcher = account_of(400), observer()
-    account.ours = set(ids(390))
-    everything = {session_id: session_id in account.ours for session_id in ids(400)}
-    await watcher.sweep(account, everything)
+    client, watcher = account_of(400), observer()
+    client.ours = set(ids(390))
+    everything = {session_id: session_id in client.ours for session_id in ids(400)}
+    await watcher.observe_all(client, everything)
     await asyncio.sleep(10)
-    account.calls.clear()
-    await watcher.sweep(account, everything)
-    assert account.calls == ["all"] * 4
+    client.calls.clear()
+    await watcher.observe_all(client, everything)
+    assert client.calls == ["all"] * 4
 
 
 async def test_two_walks_are_made_when_ours_are_few_and_the_others_fewer() -> None:
-    account, watcher = account_of(4000), observer()
-    account.ours = set(ids(100))
-    await watcher.sweep(account, {**dict.fromkeys(ids(100), True), **dict.fromkeys(ids(4000)[100:], False)})
+    client, watcher = account_of(4000), observer()
+    client.ours = set(ids(100))
+    await watcher.observe_all(client, {**dict.fromkeys(ids(100), True), **dict.fromkeys(ids(4000)[100:], False)})
     await asyncio.sleep(10)
-    await watcher.sweep(account, dict.fromkeys(ids(100), True))
+    await watcher.observe_all(client, dict.fromkeys(ids(100), True))
     await asyncio.sleep(10)
-    account.calls.clear()
-    await watcher.sweep(account, {**dict.fromkeys(ids(100), True), "s3000": False, "s3001": False})
-    assert sorted(account.calls) == ["get", "get", "own"]
+    client.calls.clear()
+    await watcher.observe_all(client, {**dict.fromkeys(ids(100), True), "s3000": False, "s3001": False})
+    assert sorted(client.calls) == ["get", "get", "own"]
 
 
 # --- how old an answer may be ----------------------------------------------------------------------------------
 
 
 async def test_no_answer_is_older_than_the_last_call_for_the_session() -> None:
-    account, watcher = account_of(300), observer()
-    await looks(watcher, account, ids(300))
+    client, watcher = account_of(300), observer()
+    await looks(watcher, client, ids(300))
     called_at = loop_time()
-    account.sessions["s5"] = "PAUSING"
-    seen = await looks(watcher, account, ids(300), not_before=called_at)
+    client.sessions["s5"] = "PAUSING"
+    seen = await looks(watcher, client, ids(300), not_before=called_at)
     assert seen[5].state == SessionState.PAUSING
     assert all(each.taken_at >= called_at for each in seen)
 
 
 async def test_a_page_asked_for_before_the_last_call_does_not_answer() -> None:
-    account, watcher = account_of(1000, latency=1.0), observer()
-    first = asyncio.create_task(looks(watcher, account, ids(1000)))
+    client, watcher = account_of(1000, latency=1.0), observer()
+    first = asyncio.create_task(looks(watcher, client, ids(1000)))
     await asyncio.sleep(0.5)  # the first page is under way, and says that s5 is running
-    account.sessions["s5"] = "PAUSING"
-    [seen] = await looks(watcher, account, ["s5"], not_before=loop_time())
+    client.sessions["s5"] = "PAUSING"
+    [seen] = await looks(watcher, client, ["s5"], not_before=loop_time())
     assert seen.state == SessionState.PAUSING
     assert (await first)[5].state == SessionState.RUNNING
 
 
 async def test_many_who_come_during_a_walk_join_it_and_are_served_by_its_next_lap() -> None:
-    account, watcher = account_of(1000, latency=0.1), observer()
-    first = asyncio.create_task(looks(watcher, account, ids(1000)))
+    client, watcher = account_of(1000, latency=0.1), observer()
+    first = asyncio.create_task(looks(watcher, client, ids(1000)))
     await asyncio.sleep(0.55)
     called_at = loop_time()
-    account.sessions = dict.fromkeys(ids(1000), "PAUSING")
-    seen = await looks(watcher, account, ids(600), not_before=called_at)  # the page of the last hundred is under way
+    client.sessions = dict.fromkeys(ids(1000), "PAUSING")
+    seen = await looks(watcher, client, ids(600), not_before=called_at)  # the page of the last hundred is under way
     assert {each.state for each in seen} == {SessionState.PAUSING}
     await first
-    assert account.calls == ["all"] * 16, "the rest of the first lap, and the next one as far as somebody needs it"
+    assert client.calls == ["all"] * 16, "the rest of the first lap, and the next one as far as somebody needs it"
 
 
 async def test_a_single_look_does_not_wait_behind_a_long_walk() -> None:
-    account, watcher = account_of(10_000, latency=0.1), observer()
-    sweep = asyncio.create_task(watcher.sweep(account, dict.fromkeys(ids(10_000), False)))
+    client, watcher = account_of(10_000, latency=0.1), observer()
+    walk = asyncio.create_task(watcher.observe_all(client, dict.fromkeys(ids(10_000), False)))
     await asyncio.sleep(1.05)
     asked_at = loop_time()
-    await looks(watcher, account, ["s9999"])
+    await looks(watcher, client, ["s9999"])
     assert loop_time() - asked_at < 0.2
-    assert len(await sweep) == 10_000
-    assert account.calls.count("all") == 100
-    assert account.calls.count("get") == 1
+    assert len(await walk) == 10_000
+    assert client.calls.count("all") == 100
+    assert client.calls.count("get") == 1
 
 
 async def test_a_sweep_answers_with_nothing_from_before_it_began() -> None:
-    account, watcher = account_of(500), observer()
-    await looks(watcher, account, ids(500))
+    client, watcher = account_of(500), observer()
+    await looks(watcher, client, ids(500))
     began = loop_time()
-    seen = await watcher.sweep(account, dict.fromkeys(ids(500), False))
+    seen = await watcher.observe_all(client, dict.fromkeys(ids(500), False))
     assert all(each.taken_at >= began for each in seen.values())
 
 
 async def test_a_few_who_look_while_a_walk_goes_on_see_what_is() -> None:
-    account, watcher = account_of(2000), observer()
-    walk = asyncio.create_task(watcher.sweep(account, dict.fromkeys(ids(2000), False)))
+    client, watcher = account_of(2000), observer()
+    walk = asyncio.create_task(watcher.observe_all(client, dict.fromkeys(ids(2000), False)))
     await asyncio.sleep(0.2)
-    account.sessions["s5"] = "PAUSED"  # its page has been read
-    [seen] = await looks(watcher, account, ["s5"])
+    client.sessions["s5"] = "PAUSED"  # its page has been read
+    [seen] = await looks(watcher, client, ["s5"])
     assert seen.state == SessionState.PAUSED
     await walk
-    assert account.calls.count("get") == 1
+    assert client.calls.count("get") == 1
 
 
 async def test_after_a_while_a_walk_is_forgotten() -> None:
-    account, watcher = account_of(200), observer()
-    await looks(watcher, account, ids(200))
+    client, watcher = account_of(200), observer()
+    await looks(watcher, client, ids(200))
     await asyncio.sleep(6)
-    account.sessions["s5"] = "PAUSED"
-    [seen] = await looks(watcher, account, ["s5"])
+    client.sessions["s5"] = "PAUSED"
+    [seen] = await looks(watcher, client, ["s5"])
     assert seen.state == SessionState.PAUSED
 
 
@@ -313,29 +313,29 @@ async def test_after_a_while_a_walk_is_forgotten() -> None:
 
 
 async def test_what_is_missing_from_the_list_is_looked_at_by_itself() -> None:
-    account, watcher = account_of(300), observer()
-    account.hidden = {"s7", "s8"}
-    del account.sessions["s9"]
-    seen = await looks(watcher, account, ids(300))
+    client, watcher = account_of(300), observer()
+    client.hidden = {"s7", "s8"}
+    del client.sessions["s9"]
+    seen = await looks(watcher, client, ids(300))
     assert [seen[index].state for index in (7, 8, 9)] == [
         SessionState.RUNNING,
         SessionState.RUNNING,
         SessionState.NOT_FOUND,
     ]
-    assert account.calls == ["all"] * 3 + ["get"] * 3
+    assert client.calls == ["all"] * 3 + ["get"] * 3
 
 
 async def test_an_empty_list_loses_nobody() -> None:
-    account, watcher = account_of(50), observer()
-    account.hidden = set(ids(50))
-    seen = await watcher.sweep(account, dict.fromkeys(ids(50), False))
+    client, watcher = account_of(50), observer()
+    client.hidden = set(ids(50))
+    seen = await watcher.observe_all(client, dict.fromkeys(ids(50), False))
     assert {each.state for each in seen.values()} == {SessionState.RUNNING}
-    assert account.most_in_flight <= 16
+    assert client.most_in_flight <= 16
 
 
 async def test_a_list_that_repeats_itself_comes_to_an_end() -> None:
-    account, watcher = account_of(300), observer()
-    honest = account.list_page
+    client, watcher = account_of(300), observer()
+    honest = client.list_page
 
     async def first_page_for_ever(
         *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100
@@ -343,19 +343,19 @@ async def test_a_list_that_repeats_itself_comes_to_an_end() -> None:
         page = await honest(labels=labels, size=size)
         return Listed(sessions=page.sessions, next_token=f"{token}+", total=page.total, request_id="")
 
-    account.list_page = first_page_for_ever  # type: ignore[method-assign]
-    seen = await looks(watcher, account, ids(300))
+    client.list_page = first_page_for_ever  # type: ignore[method-assign]
+    seen = await looks(watcher, client, ids(300))
     assert len(seen) == 300
-    assert account.calls.count("all") == 2
+    assert client.calls.count("all") == 2
 
 
 async def test_a_page_that_shrinks_while_it_is_walked_loses_nobody() -> None:
     """Sessions released in the middle move the others forward, so that some are on no page that was read."""
-    account, watcher = account_of(500, latency=0.1), observer()
-    walk = asyncio.create_task(looks(watcher, account, ids(500)))
+    client, watcher = account_of(500, latency=0.1), observer()
+    walk = asyncio.create_task(looks(watcher, client, ids(500)))
     await asyncio.sleep(0.25)
     for gone in ids(50):
-        del account.sessions[gone]
+        del client.sessions[gone]
     seen = await walk
     assert {each.state for each in seen} == {SessionState.RUNNING}
 
@@ -364,13 +364,13 @@ async def test_a_page_that_shrinks_while_it_is_walked_loses_nobody() -> None:
 
 
 async def test_a_token_that_goes_bad_on_the_way_leads_to_single_looks() -> None:
-    account, watcher = account_of(300), observer()
-    account.on_list = lambda token: RequestRefused("bad token", code="InvalidParameter") if token == "100" else None
-    seen = await looks(watcher, account, ids(300))
+    client, watcher = account_of(300), observer()
+    client.on_list = lambda token: RequestRefused("bad token", code="InvalidParameter") if token == "100" else None
+    seen = await looks(watcher, client, ids(300))
     assert len(seen) == 300
-    assert account.calls.count("all") == 2
-    assert account.calls.count("get") == 200
-    assert account.most_in_flight <= 16
+    assert client.calls.count("all") == 2
+    assert client.calls.count("get") == 200
+    assert client.most_in_flight <= 16
 
 
 @pytest.mark.parametrize(
@@ -379,10 +379,10 @@ async def test_a_token_that_goes_bad_on_the_way_leads_to_single_looks() -> None:
     ids=["unavailable", "throttled", "refused key"],
 )
 async def test_a_failing_list_fails_those_who_wait_instead_of_multiplying_the_calls(error: AgbError) -> None:
-    account, watcher = account_of(300), observer()
-    account.on_list = lambda token: error if token == "100" else None
+    client, watcher = account_of(300), observer()
+    client.on_list = lambda token: error if token == "100" else None
     results = await asyncio.gather(
-        *(watcher.observe(account, each, not_before=LONG_AGO, labelled=False) for each in ids(300)),
+        *(watcher.observe(client, each, not_before=LONG_AGO, labelled=False) for each in ids(300)),
         return_exceptions=True,
     )
     served = [result for result in results if isinstance(result, Observation)]
@@ -390,41 +390,41 @@ async def test_a_failing_list_fails_those_who_wait_instead_of_multiplying_the_ca
     assert (len(served), len(failed)) == (100, 200)
     assert {(type(each), each.message) for each in failed} == {(type(error), error.message)}
     assert len({id(each) for each in failed}) == 200, "each has an exception of its own"
-    assert account.calls == ["all", "all"]
+    assert client.calls == ["all", "all"]
     if isinstance(error, Throttled):
         assert {each.retry_after for each in failed if isinstance(each, Throttled)} == {9.0}
 
 
 async def test_after_a_failed_walk_the_next_looks_start_a_new_one() -> None:
-    account, watcher = account_of(300), observer()
-    account.on_list = lambda token: ApiUnavailable("gone")
-    await asyncio.gather(looks(watcher, account, ids(300)), return_exceptions=True)
-    account.on_list = lambda token: None
-    assert len(await looks(watcher, account, ids(300))) == 300
+    client, watcher = account_of(300), observer()
+    client.on_list = lambda token: ApiUnavailable("gone")
+    await asyncio.gather(looks(watcher, client, ids(300)), return_exceptions=True)
+    client.on_list = lambda token: None
+    assert len(await looks(watcher, client, ids(300))) == 300
 
 
 async def test_a_look_that_fails_fails_for_those_who_asked_for_it_alone() -> None:
-    account, watcher = account_of(3000), observer()
-    await looks(watcher, account, ids(3000))
+    client, watcher = account_of(3000), observer()
+    await looks(watcher, client, ids(3000))
     await asyncio.sleep(10)
-    account.on_get = lambda session_id: ApiUnavailable("gone") if session_id == "s1" else None
+    client.on_get = lambda session_id: ApiUnavailable("gone") if session_id == "s1" else None
     results = await asyncio.gather(
-        *(watcher.observe(account, each, not_before=LONG_AGO, labelled=False) for each in ids(3)),
+        *(watcher.observe(client, each, not_before=LONG_AGO, labelled=False) for each in ids(3)),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [Observation, ApiUnavailable, Observation]
 
 
 async def test_a_bug_in_a_walk_hangs_nobody() -> None:
-    account, watcher = account_of(300), observer()
+    client, watcher = account_of(300), observer()
 
     def burst(token: str) -> AgbError | None:
         raise ZeroDivisionError
 
-    account.on_list = burst
+    client.on_list = burst
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     results = await asyncio.gather(
-        *(watcher.observe(account, each, not_before=LONG_AGO, labelled=False) for each in ids(300)),
+        *(watcher.observe(client, each, not_before=LONG_AGO, labelled=False) for each in ids(300)),
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {ZeroDivisionError}
@@ -434,11 +434,11 @@ async def test_a_bug_in_a_walk_hangs_nobody() -> None:
 @pytest.mark.parametrize("after", [0.001, 0.01, 0.03, 0.05])
 @pytest.mark.parametrize("number", [1, 300])
 async def test_cancelling_one_look_leaves_the_others_unharmed(after: float, number: int) -> None:
-    account, watcher = account_of(300), observer()
+    client, watcher = account_of(300), observer()
     tasks = [
-        asyncio.create_task(watcher.observe(account, "s0", not_before=LONG_AGO, labelled=False)) for _ in range(2)
+        asyncio.create_task(watcher.observe(client, "s0", not_before=LONG_AGO, labelled=False)) for _ in range(2)
     ] + [
-        asyncio.create_task(watcher.observe(account, each, not_before=LONG_AGO, labelled=False)) for each in ids(number)
+        asyncio.create_task(watcher.observe(client, each, not_before=LONG_AGO, labelled=False)) for each in ids(number)
     ]
     await asyncio.sleep(after)
     was_done = tasks[0].done()
@@ -449,34 +449,34 @@ async def test_cancelling_one_look_leaves_the_others_unharmed(after: float, numb
 
 
 async def test_when_all_give_up_a_walk_stops() -> None:
-    account, watcher = account_of(10_000, latency=0.1), observer()
-    sweep = asyncio.create_task(watcher.sweep(account, dict.fromkeys(ids(10_000), False)))
+    client, watcher = account_of(10_000, latency=0.1), observer()
+    walk = asyncio.create_task(watcher.observe_all(client, dict.fromkeys(ids(10_000), False)))
     await asyncio.sleep(0.55)
-    sweep.cancel()
-    await asyncio.wait([sweep])
+    walk.cancel()
+    await asyncio.wait([walk])
     await asyncio.sleep(100)
-    assert len(account.calls) == 6
+    assert len(client.calls) == 6
 
 
 async def test_a_sweep_leaves_out_what_could_not_be_seen() -> None:
-    account, watcher = account_of(100), observer()
-    account.hidden = {"s1", "s2"}
-    account.on_get = lambda session_id: ApiUnavailable("gone") if session_id == "s1" else None
-    seen = await watcher.sweep(account, dict.fromkeys(ids(100), False))
+    client, watcher = account_of(100), observer()
+    client.hidden = {"s1", "s2"}
+    client.on_get = lambda session_id: ApiUnavailable("gone") if session_id == "s1" else None
+    seen = await watcher.observe_all(client, dict.fromkeys(ids(100), False))
     assert sorted(set(ids(100)) - set(seen)) == ["s1"]
 
 
 async def test_a_sweep_that_saw_next_to_nothing_fails() -> None:
-    account, watcher = account_of(1000), observer()
-    account.on_list = lambda token: ApiUnavailable("gone") if token else None
+    client, watcher = account_of(1000), observer()
+    client.on_list = lambda token: ApiUnavailable("gone") if token else None
     with pytest.raises(ApiUnavailable, match="gone"):
-        await watcher.sweep(account, dict.fromkeys(ids(1000), False))
+        await watcher.observe_all(client, dict.fromkeys(ids(1000), False))
 
 
 async def test_a_sweep_of_nothing_is_no_call() -> None:
-    account, watcher = account_of(100), observer()
-    assert await watcher.sweep(account, {}) == {}
-    assert account.calls == []
+    client, watcher = account_of(100), observer()
+    assert await watcher.observe_all(client, {}) == {}
+    assert client.calls == []
 
 
 async def test_accounts_do_not_mix_and_are_forgotten_with_their_client() -> None:
@@ -488,7 +488,7 @@ async def test_accounts_do_not_mix_and_are_forgotten_with_their_client() -> None
     )
     assert {each.state for each in seen_of_mine} == {SessionState.RUNNING}
     assert {each.state for each in seen_of_theirs} == {SessionState.PAUSED}
-    assert len(watcher._accounts) == 2
+    assert len(watcher._clients) == 2
     del mine
     gc.collect()
-    assert len(watcher._accounts) == 1
+    assert len(watcher._clients) == 1

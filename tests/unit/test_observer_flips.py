@@ -12,7 +12,7 @@ from agb_operator.agb_api import AgbApi
 from agb_operator.bucket import loop_time
 from agb_operator.keys import ApiKey
 from agb_operator.limits import Guards
-from agb_operator.observer import Observer
+from agb_operator.observer import BatchedObserver
 from agb_operator.sessions import SessionClient
 from agb_operator.states import SessionState
 from agb_simulator import Api, Settings, SimulatorControl
@@ -25,17 +25,19 @@ OURS = {"agb-operator-cluster": "test"}
 POLL = 2.0
 
 
-async def pause(session_id: str, *, account: SessionClient, observer: Observer, workers: asyncio.Semaphore) -> float:
+async def pause(
+    session_id: str, *, client: SessionClient, observer: BatchedObserver, workers: asyncio.Semaphore
+) -> float:
     """Pass after pass until the session is paused; returns when it was seen to be."""
     called_at = float("-inf")
     while True:
         async with workers:
-            seen = await observer.observe(account, session_id, not_before=called_at, labelled=True)
+            seen = await observer.observe(client, session_id, not_before=called_at, labelled=True)
             assert seen.taken_at >= called_at
             if seen.state == SessionState.PAUSED:
                 return loop_time()
             if seen.state == SessionState.RUNNING:
-                await account.pause(session_id)
+                await client.pause(session_id)
                 called_at = loop_time()
         await asyncio.sleep(POLL)
 
@@ -46,12 +48,12 @@ async def pause_at_once(
     transport = SimulatedTransport(Api(clock=loop_time, settings=settings, seed=1))
     api = AgbApi(endpoint="http://simulator", on_call=lambda *_: None, transport=transport)
     guards = Guards(qps=qps, burst=burst, random=lambda: 0.5, on_throttled=lambda: None, on_breaker=lambda *_: None)
-    account = guards.guard(api.account(ApiKey(KEY)), name="test")
-    observer = Observer(own_labels=OURS)
+    client = guards.guard(api.client_of(ApiKey(KEY)), name="test")
+    observer = BatchedObserver(own_labels=OURS)
     session_ids = transport.control.add_sessions(KEY, count=number, labels=OURS)
     limit = asyncio.Semaphore(workers)
     ended = await asyncio.gather(
-        *(pause(each, account=account, observer=observer, workers=limit) for each in session_ids)
+        *(pause(each, client=client, observer=observer, workers=limit) for each in session_ids)
     )
     return transport.control, sorted(ended)
 

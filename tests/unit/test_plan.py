@@ -284,7 +284,7 @@ CASES = [
         why="FINISH completes the deletion",
         desired=GONE,
         seen=S.RELEASED,
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
         says="",
         again=None,
     ),
@@ -292,7 +292,7 @@ CASES = [
         why="not found, believed, completes the deletion",
         desired=GONE,
         seen=S.NOT_FOUND,
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
         says="",
         again=None,
     ),
@@ -340,7 +340,7 @@ def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(ca
     second = plan(after, a_look(state), now=NOW, facts=BELIEVED)
 
     assert carried_on(after, second) == after, case.why
-    assert first.report is None or second.announcements == (), case.why
+    assert first.report is None or second.events == (), case.why
 
 
 OBSERVED = {
@@ -419,39 +419,41 @@ CREATE_MEANT = a_status(session_id="", operation=an_operation(OperationType.CREA
 RIVAL = Facts(other_claimant="ml/older")
 
 BEFORE = [
-    Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.HOLD),
+    Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.ADD_FINALIZER),
     Before(why="held already: go on", session=a_session(), does=None),
     Before(why="an adopted session is retained unasked", session=a_session(adopted=ID, held=False), does=None),
     Before(
         why="an adopted session that is to be deleted is held",
         session=a_session(adopted=ID, held=False, deletionPolicy="Delete"),
-        does=Action.HOLD,
+        does=Action.ADD_FINALIZER,
     ),
     Before(
         why="Retain needs no finalizer, so that nothing hangs after an uninstall",
         session=a_session(deletionPolicy="Retain"),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
-    Before(why="Observe needs none either", session=a_session(managementPolicy="Observe"), does=Action.LET_GO),
+    Before(
+        why="Observe needs none either", session=a_session(managementPolicy="Observe"), does=Action.REMOVE_FINALIZER
+    ),
     Before(
         why="an abandoned resource needs none either",
         session=a_session(annotations={"agb.cloud/abandon": "true"}),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="back to Delete: held again",
         session=a_session(held=False, status=a_status()),
-        does=Action.HOLD,
+        does=Action.ADD_FINALIZER,
     ),
     Before(
         why="an unusable spec without a session is not held",
         session=a_session(timeout="never"),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="an unusable spec with a session stays held, since the session has to be ended",
         session=a_session(timeout="never", status=a_status(), held=False),
-        does=Action.HOLD,
+        does=Action.ADD_FINALIZER,
     ),
     Before(
         why="deleted and not held: the API server finishes by itself",
@@ -461,12 +463,12 @@ BEFORE = [
     Before(
         why="deleted before a session was ever asked for",
         session=a_session(deleting=True),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="deleted with an intent that was never sent",
         session=a_session(deleting=True, status=CREATE_MEANT),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="deleted while a create may have been sent: look for its session",
@@ -481,23 +483,23 @@ BEFORE = [
     Before(
         why="Retain lets go at once, without AGB or the Secret",
         session=a_session(deleting=True, status=a_status(), deletionPolicy="Retain"),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="abandon lets go at once, without AGB or the Secret",
         session=a_session(deleting=True, status=a_status(), annotations={"agb.cloud/abandon": "true"}),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="Observe never ends a session",
         session=a_session(deleting=True, status=a_status(), managementPolicy="Observe"),
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="who does not manage the session does not end it",
         session=a_session(adopted=ID, deleting=True, deletionPolicy="Delete"),
         facts=RIVAL,
-        does=Action.LET_GO,
+        does=Action.REMOVE_FINALIZER,
     ),
     Before(
         why="an unusable spec does not keep a session alive",
@@ -541,7 +543,7 @@ def test_an_unusable_spec_is_stalled_and_says_what_is_right() -> None:
     assert "spec.timeout must be a duration from 1s to 24h" in said(after)
     assert after.status.phase == Phase.PENDING
     assert decided.requeue == SLOW
-    assert [(e.reason, e.warning) for e in decided.announcements] == [("InvalidSpec", True)]
+    assert [(e.reason, e.warning) for e in decided.events] == [("InvalidSpec", True)]
 
 
 def test_the_younger_of_two_resources_with_one_session_is_stalled_and_names_the_other() -> None:
@@ -570,7 +572,7 @@ def test_what_stalls_before_the_look_is_said_once() -> None:
     again = before_looking(after, facts=RIVAL)
 
     assert again is not None
-    assert again.announcements == ()
+    assert again.events == ()
     assert carried_on(after, again) == after
 
 
@@ -580,7 +582,7 @@ def test_what_stalls_for_another_reason_than_before_is_said() -> None:
     decided = before_looking(session, facts=RIVAL)
 
     assert decided is not None
-    assert [e.reason for e in decided.announcements] == ["SessionConflict"]
+    assert [e.reason for e in decided.events] == ["SessionConflict"]
 
 
 def test_a_manager_that_lost_its_session_to_an_older_one_no_longer_shows_what_it_last_saw() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agb_operator.errors import ClusterError, ClusterForbidden, ClusterUnavailable
-from agb_operator.recorder import PATIENCE, ROOM, TRIES, Recorder
-from agb_operator.reports import Announcement
+from agb_operator.recorder import PATIENCE, ROOM, TRIES, EventRecorder
+from agb_operator.reports import Event
 from fakes import FakeCluster
 from simulated import loop_time
 from unit.builders import a_session
@@ -30,7 +30,7 @@ class Desk:
     leads: bool = True
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(
+        self.event_recorder = EventRecorder(
             cluster=self.cluster,
             leads=lambda: self.leads,
             wall=lambda: EPOCH + timedelta(seconds=loop_time()),
@@ -38,7 +38,7 @@ class Desk:
 
     def record(self, *reasons: str) -> None:
         for reason in reasons:
-            self.recorder.record(a_session(), Announcement(reason=reason, message=f"{reason} has happened."))
+            self.event_recorder.record(a_session(), Event(reason=reason, message=f"{reason} has happened."))
 
     @property
     def sent(self) -> list[str]:
@@ -46,7 +46,7 @@ class Desk:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.recorder.run())
+        task = asyncio.create_task(self.event_recorder.run())
         try:
             yield
         finally:
@@ -167,7 +167,7 @@ async def test_without_the_lease_nothing_is_sent() -> None:
     async with desk.running():
         desk.record("Paused")
         await asyncio.sleep(60)
-    await desk.recorder.flush()
+    await desk.event_recorder.flush()
     assert desk.sent == []
 
 
@@ -176,7 +176,7 @@ async def test_at_the_end_of_the_process_what_waits_is_sent_the_interrupted_ones
     async with desk.running():
         desk.record("Created", "Running", "Paused")
         await asyncio.sleep(0.05)
-    await desk.recorder.flush()
+    await desk.event_recorder.flush()
     assert sorted(desk.sent) == ["Created", "Paused", "Running"]
 
 
@@ -184,6 +184,6 @@ async def test_the_end_of_the_process_waits_a_second_at_most(caplog: pytest.LogC
     desk = Desk(FakeCluster(latency=60.0))
     desk.record("Created", "Running")
     began = loop_time()
-    await desk.recorder.flush()
+    await desk.event_recorder.flush()
     assert loop_time() - began <= 1.1
     assert len(caplog.records) == 2

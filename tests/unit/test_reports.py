@@ -10,8 +10,8 @@ from agb_operator.reports import (
     base_report,
     begun,
     elapsed,
-    held,
     may_have_session,
+    needs_finalizer,
     no_look_verdict,
     paused_verdict,
     phase_of,
@@ -22,10 +22,10 @@ from agb_operator.reports import (
 )
 from agb_operator.resource import AgbSession
 from agb_operator.states import SessionState
-from agb_operator.status import OperationState, OperationType, Phase, Reason, SessionStatus, Truth, Verdict
+from agb_operator.status import ConditionDraft, OperationState, OperationType, Phase, Reason, SessionStatus, Truth
 from unit.builders import ID, NOW, a_session, a_status, an_operation, later, seen
 
-READY = Verdict(status=Truth.TRUE, reason=Reason.RUNNING, message="The session is running, as asked.")
+READY = ConditionDraft(status=Truth.TRUE, reason=Reason.RUNNING, message="The session is running, as asked.")
 PAUSE, CREATE = OperationType.PAUSE, OperationType.CREATE
 
 
@@ -179,7 +179,7 @@ MAY_EXIST = a_status(session_id="", operation=an_operation(CREATE, attempts=1))
 def test_the_finalizer_belongs_where_deletion_has_a_session_to_end(
     why: str, session: AgbSession, belongs: bool
 ) -> None:
-    assert held(session) == belongs, why
+    assert needs_finalizer(session) == belongs, why
 
 
 @pytest.mark.parametrize(

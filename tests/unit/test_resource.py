@@ -12,7 +12,7 @@ from agb_operator.resource import (
     DEFAULT_POLL_INTERVAL,
     DEFAULT_TIMEOUT,
     AgbSession,
-    Key,
+    ObjectKey,
     SecretRef,
     parse_duration,
 )
@@ -61,7 +61,7 @@ SPECS = st.dictionaries(st.sampled_from(SPEC_FIELDS) | st.text(max_size=8), ANYT
 def test_no_object_makes_reading_raise_and_an_unusable_one_says_why(spec: Any, status: Any) -> None:
     session = AgbSession.from_body({**a_body(), "spec": spec, "status": status})
 
-    assert session.key == Key("ml", "batch-7")
+    assert session.key == ObjectKey("ml", "batch-7")
     assert session.problem or bool(session.image_id) != bool(session.adopted_id)
     assert timedelta(seconds=1) <= session.poll_interval <= timedelta(minutes=5)
     assert timedelta(seconds=1) <= session.timeout <= timedelta(hours=24)
@@ -83,7 +83,12 @@ def test_a_minimal_object_gets_the_defaults_that_the_crd_documents() -> None:
 def test_everything_in_the_metadata_is_taken_over() -> None:
     session = a_session(name="n", namespace="s", uid="u", version="7", generation=3, created=later(9))
 
-    assert (session.key, session.uid, session.resource_version, session.generation) == (Key("s", "n"), "u", "7", 3)
+    assert (session.key, session.uid, session.resource_version, session.generation) == (
+        ObjectKey("s", "n"),
+        "u",
+        "7",
+        3,
+    )
     assert session.created_at == later(9)
     assert session.has_finalizer
     assert str(session.key) == "s/n"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agb_operator.errors import AgbError
 from agb_operator.status import (
     Condition,
+    ConditionDraft,
     OperationState,
     OperationType,
     Phase,
@@ -17,17 +18,16 @@ from agb_operator.status import (
     Report,
     SessionStatus,
     Truth,
-    Verdict,
     next_status,
     parse_timestamp,
     timestamp,
 )
 from unit.builders import NOW, an_operation, later
 
-READY = Verdict(status=Truth.TRUE, reason=Reason.PAUSED, message="The session is paused, as asked.")
-PAUSED = Verdict(status=Truth.TRUE, reason=Reason.PAUSED, message="AGB says PAUSED.")
-MOVING = Verdict(status=Truth.FALSE, reason=Reason.RESUMING, message="AGB is resuming the session.")
-BLOCKED = Verdict(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message="Two ways out.")
+READY = ConditionDraft(status=Truth.TRUE, reason=Reason.PAUSED, message="The session is paused, as asked.")
+PAUSED = ConditionDraft(status=Truth.TRUE, reason=Reason.PAUSED, message="AGB says PAUSED.")
+MOVING = ConditionDraft(status=Truth.FALSE, reason=Reason.RESUMING, message="AGB is resuming the session.")
+BLOCKED = ConditionDraft(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message="Two ways out.")
 REPORT = Report(phase=Phase.PAUSED, ready=READY, paused=PAUSED)
 
 
@@ -53,7 +53,7 @@ def test_status_and_each_condition_carry_the_generation() -> None:
 
 def test_the_transition_time_stays_when_reason_message_and_generation_change_but_the_status_does_not() -> None:
     first = next_status(SessionStatus(), REPORT, generation=1, now=NOW)
-    other = replace(REPORT, ready=Verdict(status=Truth.TRUE, reason=Reason.OBSERVED, message="Other words."))
+    other = replace(REPORT, ready=ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message="Other words."))
 
     second = next_status(first, other, generation=2, now=later(60))
 

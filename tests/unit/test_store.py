@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from agb_operator.plan import before_looking
-from agb_operator.resource import AgbSession, Key
+from agb_operator.resource import AgbSession, ObjectKey
 from agb_operator.status import Phase
 from agb_operator.store import Store
 from unit.builders import ID, NO_FACTS, a_session, a_status, carried_on, later
@@ -30,7 +30,7 @@ def test_a_resource_is_found_by_its_key() -> None:
     store = store_of(session)
 
     assert store.get(session.key) == session
-    assert store.get(Key("ml", "other")) is None
+    assert store.get(ObjectKey("ml", "other")) is None
     assert (len(store), list(store), list(store.keys())) == (1, [session], [session.key])
 
 
@@ -87,7 +87,7 @@ def test_the_deletion_of_an_earlier_resource_of_that_name_leaves_the_new_one() -
 
 
 def test_a_resource_that_was_never_known_is_forgotten_in_peace() -> None:
-    assert Store().remove(Key("ml", "batch-7"), "uid-1") is None
+    assert Store().remove(ObjectKey("ml", "batch-7"), "uid-1") is None
 
 
 # Who speaks of which session
@@ -96,7 +96,7 @@ def test_a_resource_that_was_never_known_is_forgotten_in_peace() -> None:
 def test_resources_are_found_by_the_session_they_speak_of() -> None:
     store = store_of(claiming("a"), claiming("b"), a_session(name="c", uid="uid-c"))
 
-    assert store.claimants(ID) == [Key("ml", "a"), Key("ml", "b")]
+    assert store.claimants(ID) == [ObjectKey("ml", "a"), ObjectKey("ml", "b")]
     assert store.claimants("") == []
     assert store.claimants("session-2") == []
 
@@ -106,7 +106,7 @@ def test_a_resource_that_takes_another_session_no_longer_speaks_of_the_first() -
     store.put(a_session(status=replace(SEEN, session_id="session-2"), version="2"))
 
     assert store.claimants(ID) == []
-    assert store.claimants("session-2") == [Key("ml", "batch-7")]
+    assert store.claimants("session-2") == [ObjectKey("ml", "batch-7")]
 
 
 def test_a_resource_that_is_gone_speaks_of_nothing() -> None:
@@ -214,7 +214,7 @@ def test_what_a_resource_sees_is_forgotten_with_it() -> None:
 
 def test_what_nobody_knows_sees_nothing() -> None:
     store = Store()
-    store.note_sight(Key("ml", "old"), sees=False)
+    store.note_sight(ObjectKey("ml", "old"), sees=False)
     old, young = claiming("old", age=60), claiming("young")
     store.put(old)
     store.put(young)

@@ -241,7 +241,7 @@ def test_a_transition_past_its_timeout_is_reported_with_one_warning_and_looked_a
     late = story.look(case.status, at=TIMEOUT + 2)
 
     assert story.events == [case.reason]
-    assert [announcement.warning for announcement in late.announcements] == [True]
+    assert [announcement.warning for announcement in late.events] == [True]
     assert conditions(story.session)["Ready"] == ("False", case.reason)
     assert conditions(story.session)["Reconciling"] == ("True", case.reason)
     assert "longer than spec.timeout" in said(story.session)
@@ -388,7 +388,7 @@ def test_the_first_call_without_effect_is_reported_as_a_warning_and_tried_again(
 
     failed = story.look("RUNNING", at=10)
 
-    assert [(e.reason, e.warning) for e in failed.announcements] == [("PauseTimedOut", True)]
+    assert [(e.reason, e.warning) for e in failed.events] == [("PauseTimedOut", True)]
     assert conditions(story.session)["Reconciling"] == ("True", "PauseTimedOut")
     assert "Stalled" not in conditions(story.session)
 
@@ -524,8 +524,8 @@ def test_a_session_moved_by_somebody_else_is_drift_and_said_once(wanted: bool, f
     assert decided.drifted
     assert decided.action == call
     assert story.events == ["DriftDetected"]
-    assert found in decided.announcements[0].message
-    assert decided.announcements[0].warning
+    assert found in decided.events[0].message
+    assert decided.events[0].warning
 
 
 def test_a_change_of_the_spec_is_not_drift() -> None:
@@ -651,19 +651,19 @@ def deleted(session: AgbSession) -> Story:
 OURS = a_session(status=a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING))
 
 DELETIONS = {
-    "running": (["RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.LET_GO]),
+    "running": (["RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.REMOVE_FINALIZER]),
     "paused": (
         ["PAUSED", "RESUMING", "RUNNING", "DELETING", "DELETED"],
-        [Action.RESUME, Action.RELEASE, Action.LET_GO],
+        [Action.RESUME, Action.RELEASE, Action.REMOVE_FINALIZER],
     ),
     "pausing": (
         ["PAUSING", "PAUSED", "RESUMING", "RUNNING", "FINISH"],
-        [Action.RESUME, Action.RELEASE, Action.LET_GO],
+        [Action.RESUME, Action.RELEASE, Action.REMOVE_FINALIZER],
     ),
-    "resuming": (["RESUMING", "RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.LET_GO]),
-    "starting": (["STARTING", "RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.LET_GO]),
-    "deleting already": (["DELETING", "FINISH"], [Action.LET_GO]),
-    "gone already": (["FINISH"], [Action.LET_GO]),
+    "resuming": (["RESUMING", "RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.REMOVE_FINALIZER]),
+    "starting": (["STARTING", "RUNNING", "DELETING", "FINISH"], [Action.RELEASE, Action.REMOVE_FINALIZER]),
+    "deleting already": (["DELETING", "FINISH"], [Action.REMOVE_FINALIZER]),
+    "gone already": (["FINISH"], [Action.REMOVE_FINALIZER]),
 }
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agb_operator.resource import Key
+from agb_operator.resource import ObjectKey
 from agb_operator.workqueue import WorkQueue
 
 pytestmark = pytest.mark.looptime
 
-A, B, C = Key("ml", "a"), Key("ml", "b"), Key("ml", "c")
+A, B, C = ObjectKey("ml", "a"), ObjectKey("ml", "b"), ObjectKey("ml", "c")
 
 
 def now() -> float:
@@ -273,17 +273,17 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-def test_whatever_happens_no_key_is_lost_and_none_has_two_workers(steps: list[tuple[str, Key, int]]) -> None:
+def test_whatever_happens_no_key_is_lost_and_none_has_two_workers(steps: list[tuple[str, ObjectKey, int]]) -> None:
     """Adds, delays and cancellations in any order: each key is worked on after its last add, by one worker."""
     with asyncio.Runner() as runner:
         runner.run(_any_order(iter(steps)))
 
 
-async def _any_order(steps: Iterator[tuple[str, Key, int]]) -> None:
+async def _any_order(steps: Iterator[tuple[str, ObjectKey, int]]) -> None:
     queue = WorkQueue()
-    added: dict[Key, int] = {}
-    worked: dict[Key, int] = {}
-    active: set[Key] = set()
+    added: dict[ObjectKey, int] = {}
+    worked: dict[ObjectKey, int] = {}
+    active: set[ObjectKey] = set()
     workers: list[asyncio.Task[None]] = []
     progress = asyncio.Event()
 
@@ -301,7 +301,7 @@ async def _any_order(steps: Iterator[tuple[str, Key, int]]) -> None:
                 queue.done(key)
                 progress.set()
 
-    def add(key: Key) -> None:
+    def add(key: ObjectKey) -> None:
         added[key] = added.get(key, 0) + 1
 
     for what, key, number in steps:
