@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from agb_operator.errors import ClusterError, Conflict, ObjectNotFound
+from agb_operator.model.errors import ClusterError, Conflict, ObjectNotFound
 
 Listener = Callable[[str | None, dict[str, Any]], None]
 

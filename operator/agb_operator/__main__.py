@@ -104,15 +104,15 @@ def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bo
 def run(**flags: str | Sequence[str] | bool | None) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     # Imported late: --help and version need none of it.
-    from .errors import StartupError
-    from .settings import SettingsError, read_settings
+    from .model.errors import StartupError
+    from .process.settings import SettingsError, read_settings
 
     try:
         settings = read_settings(flags, os.environ)
     except SettingsError as exc:
         _fail(str(exc), code=2)
-    from . import app
-    from .logs import configure_logs, hide
+    from .process import run as app
+    from .process.logs import configure_logs, hide
 
     configure_logs(settings.log_format, settings.log_level)
     if settings.api_key is not None:

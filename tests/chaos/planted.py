@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from agb_operator import plan, reconciler
 from agb_operator.__main__ import main
-from agb_operator.cluster import Cluster
-from agb_operator.observer import BatchedObserver
-from agb_operator.reports import Action, Facts, Plan
-from agb_operator.resource import AgbSession
-from agb_operator.sessions import SessionClient
-from agb_operator.states import Observation, state_of
+from agb_operator.agb.batching import BatchedObserver
+from agb_operator.agb.client import SessionClient
+from agb_operator.control import reconciler
+from agb_operator.kube.cluster import Cluster
+from agb_operator.model.resource import AgbSession
+from agb_operator.model.states import Observation, state_of
+from agb_operator.policy import decide as plan
+from agb_operator.policy.wording import Action, Facts, Plan
 
 
 def no_look() -> None:

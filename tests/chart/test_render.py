@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from agb_operator.__main__ import main
-from agb_operator.settings import Settings, read_settings
+from agb_operator.process.settings import Settings, read_settings
 from chart.helm import CI_VALUES, Helm, Manifest, only, operator_container
 from chart_rbac import CHART, RBAC_KINDS
 

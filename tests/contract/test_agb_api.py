@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from agb_operator.agb_api import AgbApi
-from agb_operator.errors import (
+from agb_operator.agb.api_key import ApiKey
+from agb_operator.agb.client import SessionClient
+from agb_operator.agb.http import AgbApi
+from agb_operator.model.errors import (
     AgbError,
     ApiUnavailable,
     CredentialsRejected,
@@ -18,9 +20,7 @@ from agb_operator.errors import (
     SessionNotFound,
     Throttled,
 )
-from agb_operator.keys import ApiKey
-from agb_operator.sessions import SessionClient
-from agb_operator.states import SessionState
+from agb_operator.model.states import SessionState
 from agb_simulator import Api, Server, Settings, SimulatorControl
 from agb_simulator.effects import (
     BareCreate,

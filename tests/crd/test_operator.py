@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agb_operator.resource import parse_duration
-from agb_operator.status import (
+from agb_operator.model.resource import parse_duration
+from agb_operator.model.status import (
     Condition,
     Operation,
     OperationState,
@@ -15,7 +15,7 @@ from agb_operator.status import (
     SessionStatus,
     Truth,
 )
-from agb_operator.status_json import status_from_dict, status_to_dict
+from agb_operator.model.status_json import status_from_dict, status_to_dict
 from crd.api import Api, agb_session
 from crd_reference import fields, load_crd, schema_of
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from agb_operator.status import Phase
+from agb_operator.model.status import Phase
 from integration.world import KEY, NAMESPACE, SECRET, World
 
 PHASES: Final[Sequence[Phase]] = tuple(Phase)

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from agb_operator.errors import ClusterUnavailable
-from agb_operator.sessions import SessionClient
-from agb_operator.states import Observation, state_of
+from agb_operator.agb.client import SessionClient
+from agb_operator.model.errors import ClusterUnavailable
+from agb_operator.model.states import Observation, state_of
 from fakes import FakeCluster
 from integration.world import World
 from simulated import SimulatedTransport

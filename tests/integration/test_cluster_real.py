@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agb_operator.cluster import Cluster, connect_cluster
-from agb_operator.errors import ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
-from agb_operator.leader import Elector, Timing
+from agb_operator.kube.cluster import Cluster, connect_cluster
+from agb_operator.model.errors import ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
+from agb_operator.process.leader import Elector, Timing
 from control_plane import ControlPlane
 from kubectl import Kubectl
 
@@ -134,7 +134,7 @@ async def test_finalizers_are_set_and_removed(cluster: Cluster, kubectl: Kubectl
 async def test_names_are_listed_over_several_pages(
     cluster: Cluster, kubectl: Kubectl, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb_operator.cluster._PAGE", 2)
+    monkeypatch.setattr("agb_operator.kube.cluster._PAGE", 2)
     for number in range(5):
         apply_session(kubectl, namespace, f"batch-{number}")
     names = await cluster.list_names(namespace)

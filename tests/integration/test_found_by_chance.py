@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from agb_operator.creation import GRACE
-from agb_operator.credentials import RECHECK
+from agb_operator.agb.credentials import RECHECK
+from agb_operator.policy.creation import GRACE
 from agb_simulator.effects import LostAnswer
 from integration.world import KEY, NAMESPACE, SECRET, World
 

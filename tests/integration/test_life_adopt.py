@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agb_operator.errors import ClusterUnavailable
+from agb_operator.model.errors import ClusterUnavailable
 from fakes import FakeCluster
 from integration.world import KEY, NAMESPACE, SECRET, World
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agb_operator.agb_api import AgbApi
+from agb_operator.agb.http import AgbApi
 from agb_simulator.effects import CreateFailed, LostAnswer
 from integration.world import KEY, NAMESPACE, RunningOperator, World
 

@@ -5,7 +5,7 @@ One row of docs/lifecycle.md is one test here or in test_matrix_faults.py.
 
 import pytest
 
-from agb_operator.status import Phase
+from agb_operator.model.status import Phase
 from integration.matrix import FOREIGN_WORD, PHASES, bring, give_key, new_world, statuses
 from integration.world import NAMESPACE, World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agb_operator.status import Phase
+from agb_operator.model.status import Phase
 from integration import test_matrix_asked, test_matrix_faults
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md").read_text()

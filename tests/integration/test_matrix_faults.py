@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from agb_operator.status import Phase
+from agb_operator.model.status import Phase
 from agb_simulator.effects import HttpError, LostAnswer
 from integration.matrix import FOREIGN_WORD, PHASES, bring, give_key, new_world, statuses
 from integration.world import KEY, NAMESPACE, SECRET, World

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from agb_operator.errors import Conflict
+from agb_operator.model.errors import Conflict
 from agb_simulator.effects import Delay, LostAnswer, StaleRead
 from integration.world import KEY, World
 

@@ -13,24 +13,24 @@ from typing import Any, Self
 
 import httpx
 
-from agb_operator.agb_api import AgbApi
-from agb_operator.creator import Creation
-from agb_operator.credentials import Credentials
-from agb_operator.handlers import Informer
-from agb_operator.keys import ApiKey
-from agb_operator.limits import Guards
-from agb_operator.memory import Memory
+from agb_operator.agb.api_key import ApiKey
+from agb_operator.agb.batching import BatchedObserver
+from agb_operator.agb.client import SessionClient
+from agb_operator.agb.credentials import Credentials
+from agb_operator.agb.guard import Guards
+from agb_operator.agb.http import AgbApi
+from agb_operator.control.creation import Creation
+from agb_operator.control.event_recorder import EventRecorder
+from agb_operator.control.informer import Informer
+from agb_operator.control.memory import Memory
+from agb_operator.control.queue import WorkQueue
+from agb_operator.control.reconciler import Reconciler
+from agb_operator.control.resync import Resync
+from agb_operator.control.status_writer import StatusWriter
+from agb_operator.control.store import Store
+from agb_operator.control.workers import Workers, pass_deadline
 from agb_operator.metrics import Metrics
-from agb_operator.observer import BatchedObserver
-from agb_operator.reconciler import Reconciler
-from agb_operator.recorder import EventRecorder
-from agb_operator.reporter import StatusWriter
-from agb_operator.resource import AgbSession, own_labels
-from agb_operator.resync import Resync
-from agb_operator.sessions import SessionClient
-from agb_operator.store import Store
-from agb_operator.workers import Workers, pass_deadline
-from agb_operator.workqueue import WorkQueue
+from agb_operator.model.resource import AgbSession, own_labels
 from agb_simulator import Api, Settings, SimulatorControl
 from fakes import FakeCluster
 from simulated import SimulatedTransport, loop_time

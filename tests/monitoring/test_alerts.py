@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from agb_operator.metrics import Metrics
-from agb_operator.status import Phase, Reason
+from agb_operator.model.status import Phase, Reason
 from chart_rbac import CHART
 
 ROOT = CHART.parent.parent

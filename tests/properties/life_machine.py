@@ -14,7 +14,7 @@ import looptime
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agb_operator.creation import GRACE
+from agb_operator.policy.creation import GRACE
 from agb_simulator import HookRefused
 from agb_simulator.effects import (
     BareCreate,

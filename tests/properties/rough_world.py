@@ -15,9 +15,9 @@ from typing import Any, Final, assert_never
 
 import httpx
 
-from agb_operator.errors import ClusterForbidden, ClusterUnavailable
-from agb_operator.memory import SUSPICIOUS
-from agb_operator.resource import AgbSession
+from agb_operator.control.memory import SUSPICIOUS
+from agb_operator.model.errors import ClusterForbidden, ClusterUnavailable
+from agb_operator.model.resource import AgbSession
 from agb_simulator import Settings
 from integration.restart_points import Gate, GatedCluster, GatedTransport
 from integration.world import KEY, NAMESPACE, SECRET, World, wall

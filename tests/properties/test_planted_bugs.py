@@ -7,8 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from agb_operator.reports import needs_finalizer
-from agb_operator.resource import AgbSession
+from agb_operator.policy.wording import needs_finalizer
 from fakes import FakeCluster
 from integration.restart_points import Trusting
 from integration.world import World
@@ -38,26 +37,26 @@ def no_look_before_acting(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_look_up_before_a_create(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.creator.needs_lookup", lambda session: False)
+    patch.setattr("agb_operator.control.creation.needs_lookup", lambda session: False)
 
 
 def no_grace_period(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.creation.GRACE", 0.0)
-    patch.setattr("agb_operator.creator.GRACE", 0.0)
+    patch.setattr("agb_operator.policy.creation.GRACE", 0.0)
+    patch.setattr("agb_operator.control.creation.GRACE", 0.0)
 
 
 def no_release_of_duplicates(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.creator.may_have_duplicates", lambda session: False)
+    patch.setattr("agb_operator.control.creation.may_have_duplicates", lambda session: False)
 
 
 def finalizer_off_before_the_release(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "agb_operator.plan.needs_finalizer", lambda session: needs_finalizer(session) and not session.deleting
+        "agb_operator.policy.decide.needs_finalizer", lambda session: needs_finalizer(session) and not session.deleting
     )
 
 
 def writes_without_a_change(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.reporter.merge_patch", lambda before, after: dict(after))
+    patch.setattr("agb_operator.control.status_writer.merge_patch", lambda before, after: dict(after))
 
 
 def writes_without_resource_version(patch: pytest.MonkeyPatch) -> None:

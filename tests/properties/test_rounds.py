@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from agb_operator.creation import GRACE
+from agb_operator.policy.creation import GRACE
 from agb_simulator.effects import HttpError, LostAnswer
 from properties.rough_world import RoughWorld, Strike
 

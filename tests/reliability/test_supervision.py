@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from agb_operator.control.queue import WorkQueue
+from agb_operator.control.relist import Relist
+from agb_operator.control.store import Store
+from agb_operator.control.workers import PASS_DEADLINE, Workers
 from agb_operator.metrics import Metrics
-from agb_operator.resource import AgbSession, ObjectKey
-from agb_operator.states import Observation
-from agb_operator.store import Store
-from agb_operator.sweep import Relist
-from agb_operator.workers import PASS_DEADLINE, Workers
-from agb_operator.workqueue import WorkQueue
+from agb_operator.model.resource import AgbSession, ObjectKey
+from agb_operator.model.states import Observation
 from fakes import FakeCluster
 from integration.world import KEY, World
 

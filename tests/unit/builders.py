@@ -5,11 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agb_operator.plan import plan
-from agb_operator.reports import Action, Facts, Plan
-from agb_operator.resource import FINALIZER, AgbSession
-from agb_operator.states import Observation, SessionState, state_of
-from agb_operator.status import (
+from agb_operator.model.resource import FINALIZER, AgbSession
+from agb_operator.model.states import Observation, SessionState, state_of
+from agb_operator.model.status import (
     Condition,
     Operation,
     OperationState,
@@ -20,7 +18,9 @@ from agb_operator.status import (
     next_status,
     timestamp,
 )
-from agb_operator.status_json import status_from_dict, status_to_dict
+from agb_operator.model.status_json import status_from_dict, status_to_dict
+from agb_operator.policy.decide import plan
+from agb_operator.policy.wording import Action, Facts, Plan
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NO_FACTS = Facts()

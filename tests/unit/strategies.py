@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from agb_operator.status import (
+from agb_operator.model.status import (
     Condition,
     Operation,
     OperationState,

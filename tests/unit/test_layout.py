@@ -41,7 +41,7 @@ def test_the_wheel_takes_each_package_by_its_path() -> None:
 
 
 def test_there_are_modules_to_check() -> None:
-    assert SOURCE / "agb_operator" / "plan.py" in MODULES
+    assert SOURCE / "agb_operator" / "policy" / "decide.py" in MODULES
     assert SOURCE / "agb_simulator" / "world.py" in MODULES
 
 

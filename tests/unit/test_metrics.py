@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator import __version__
 from agb_operator.metrics import Metrics
-from agb_operator.status import Phase
+from agb_operator.model.status import Phase
 
 
 def samples(metrics: Metrics) -> dict[str, float]:

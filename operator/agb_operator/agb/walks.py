@@ -1,0 +1,266 @@
+"""The looks at one account's sessions that wait for an answer, and the calls that bring it; see `observer`.
+
+It owns the choice between `getSession` and walking `ListSession`, the walks, and the answers they leave behind.
+"""
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final
+
+from ..model.errors import AgbError, CredentialsRejected, TransientError
+from ..model.states import Observation
+from .bucket import loop_time
+from .client import Listed, SessionClient
+
+_PAGE: Final = 100
+_PAGES_PER_SECOND: Final = 10
+"""What walking may cost in the long run, in calls a second: it sets how long a walk's answers are good."""
+_LONGEST_GOOD: Final = 5.0
+_CONCURRENT_GETS: Final = 16
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """Somebody waits for an answer about a session that was taken after `good_from`.
+
+    In the same tick is not after: which of the two came first cannot be told then.
+    """
+
+    session_id: str
+    good_from: float
+    labelled: bool
+    answer: asyncio.Future[Observation]
+
+
+@dataclass(eq=False, slots=True)
+class _Listing:
+    """The sessions that one label filter lists: what a walk over them costs, and who waits for one.
+
+    `pages` is what the last walk told; before the first it is a hopeful one, so that several looks try a page.
+    """
+
+    labels: Mapping[str, str]
+    pages: int = 1
+    walking: bool = False
+    waiting: dict[str, list[Waiter]] = field(default_factory=dict)
+    asked_at: deque[float] = field(default_factory=deque)
+
+    @property
+    def good_for(self) -> float:
+        """Seconds for which the answers of a walk may be used."""
+        return min(_LONGEST_GOOD, self.pages / _PAGES_PER_SECOND)
+
+    def demand(self, looks: int) -> int:
+        """How many looks a walk would serve: these, or all that come in a time as long as its answers are good."""
+        since = loop_time() - self.good_for
+        while self.asked_at and self.asked_at[0] < since:
+            self.asked_at.popleft()
+        return max(looks, len(self.asked_at))
+
+    def deserves_walk(self, looks: int) -> bool:
+        """Tell whether a whole walk is fewer calls than these looks one by one."""
+        return self.demand(looks) > self.pages
+
+    def good_from(self, not_before: float) -> float:
+        """Give the time from which on an answer is good for a look that comes now.
+
+        Many share what a walk has just told. A few would not cost a walk: they look for themselves, and see what is.
+        """
+        now = loop_time()
+        return max(not_before, now - self.good_for if self.deserves_walk(1) else now)
+
+    def cost(self, looks: int) -> int:
+        """How many calls these looks cost by the cheaper way."""
+        return min(self.pages, self.demand(looks)) if looks else 0
+
+    def take_out(self, *, asked_by: float = float("inf")) -> list[Waiter]:
+        """Take out those for whom an answer taken at `asked_by` is good enough."""
+        taken = [look for looks in self.waiting.values() for look in looks if look.good_from < asked_by]
+        for look in taken:
+            self.drop(look)
+        return taken
+
+    def drop(self, look: Waiter) -> None:
+        looks = self.waiting.get(look.session_id, [])
+        if look in looks:
+            looks.remove(look)
+            if not looks:
+                del self.waiting[look.session_id]
+
+
+class Batcher:
+    """The looks at one account's sessions.
+
+    Args:
+        own_labels: labels that the sessions created by this operator carry.
+        window: seconds for which looks are collected before the cheapest way is chosen for them.
+    """
+
+    def __init__(self, *, own_labels: Mapping[str, str], window: float) -> None:
+        self._window = window
+        self._own = _Listing(own_labels)
+        self._all = _Listing({})
+        self._seen: dict[str, Observation] = {}
+        self._batch: list[Waiter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gets = asyncio.Semaphore(_CONCURRENT_GETS)
+
+    def remembered(self, session_id: str, *, not_before: float, labelled: bool) -> Observation | None:
+        """Return what a walk has just told of the session, if that is good enough; counts as demand for walks."""
+        roll = self._own if labelled else self._all
+        roll.asked_at.append(loop_time())
+        return self._good(session_id, roll.good_from(not_before))
+
+    def ask(self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool) -> Waiter:
+        """Collect a look; its answer comes, or fails with an `AgbError`."""
+        loop = asyncio.get_running_loop()
+        if not self._batch:
+            loop.call_later(self._window, self._serve_batch, client)
+        roll = self._own if labelled else self._all
+        look = Waiter(session_id, roll.good_from(not_before), labelled, loop.create_future())
+        self._batch.append(look)
+        return look
+
+    def drop(self, look: Waiter) -> None:
+        """Wait no longer for an answer; whoever else waits is not affected."""
+        if not look.answer.cancel() and not look.answer.cancelled():
+            look.answer.exception()  # read, so that asyncio does not report it as overlooked
+        self._own.drop(look)
+        self._all.drop(look)
+
+    def _good(self, session_id: str, good_from: float) -> Observation | None:
+        seen = self._seen.get(session_id)
+        return seen if seen is not None and seen.taken_at > good_from else None
+
+    def _serve_batch(self, client: SessionClient) -> None:
+        """Choose the cheapest for what was collected: a walk over all, a walk over ours, or one by one."""
+        batch, self._batch = self._batch, []
+        ours: list[Waiter] = []
+        others: list[Waiter] = []
+        for look in batch:
+            seen = self._good(look.session_id, look.good_from)  # its page may have come while looks were collected
+            if seen is not None:
+                _answer(look, seen)
+            elif not look.answer.done():
+                (ours if look.labelled else others).append(look)
+        if others and self._all.pages < self._own.cost(len(ours)) + self._all.cost(len(others)):
+            self._join(client, self._all, ours + others)
+            return
+        for roll, looks in ((self._own, ours), (self._all, others)):
+            # What counts is how many ask now: a few do not wait behind a long walk that others are waiting for.
+            if roll.deserves_walk(len(looks)):
+                self._join(client, roll, looks)
+            else:
+                self._get(client, looks)
+
+    def _join(self, client: SessionClient, roll: _Listing, looks: Iterable[Waiter]) -> None:
+        for look in looks:
+            roll.waiting.setdefault(look.session_id, []).append(look)
+        if roll.waiting and not roll.walking:
+            roll.walking = True
+            self._spawn(self._walk(client, roll))
+
+    async def _walk(self, client: SessionClient, roll: _Listing) -> None:
+        """Walk while somebody waits; who comes in the middle is served by the pages asked for from then on."""
+        try:
+            while roll.waiting:
+                await self._lap(client, roll)
+        except (TransientError, CredentialsRejected) as error:
+            _fail(roll.take_out(), error)
+        except AgbError:
+            # The list is refused, or a token went bad on the way: neither says anything of the sessions.
+            self._get(client, roll.take_out())
+        except Exception as bug:
+            _fail(roll.take_out(), bug)
+            raise
+        finally:
+            roll.walking = False
+            for look in roll.take_out():  # the process ends
+                look.answer.cancel()
+
+    async def _lap(self, client: SessionClient, roll: _Listing) -> None:
+        """Walk from the first page to the last, or until the rest is cheaper to have one by one."""
+        started = loop_time()
+        token = ""
+        walked = 0
+        listed: set[str] = set()
+        while True:
+            page = await client.list_page(labels=roll.labels, token=token, size=_PAGE)
+            walked += 1
+            self._note(page)
+            # A page that brings nothing new ends the walk: a list that repeats itself would never end.
+            fresh = {seen.session_id for seen in page.sessions} - listed
+            listed |= fresh
+            token = page.next_token
+            if not token or not fresh:
+                break
+            roll.pages = max(walked + 1, ceil((page.total or 0) * walked / len(listed)))
+            if roll.demand(len(roll.waiting)) <= roll.pages - walked:
+                self._get(client, roll.take_out())
+                return
+        roll.pages = walked
+        self._forget_old()
+        # Those who could have been served by every page of this lap, and were by none, are not in the list.
+        self._get(client, roll.take_out(asked_by=started))
+        if not roll.deserves_walk(len(roll.waiting)):
+            self._get(client, roll.take_out())
+
+    def _note(self, page: Listed) -> None:
+        """Keep what a page tells, and serve those for whom it is good enough, whichever list they wait for."""
+        for seen in page.sessions:
+            self._seen[seen.session_id] = seen
+            for roll in (self._own, self._all):
+                for look in list(roll.waiting.get(seen.session_id, ())):
+                    if seen.taken_at > look.good_from:
+                        roll.drop(look)
+                        _answer(look, seen)
+
+    def _forget_old(self) -> None:
+        since = loop_time() - _LONGEST_GOOD
+        self._seen = {session_id: seen for session_id, seen in self._seen.items() if seen.taken_at >= since}
+
+    def _get(self, client: SessionClient, looks: Iterable[Waiter]) -> None:
+        """Look by getSession: once for each session, however many ask."""
+        by_session: dict[str, list[Waiter]] = {}
+        for look in looks:
+            by_session.setdefault(look.session_id, []).append(look)
+        for session_id, askers in by_session.items():
+            self._spawn(self._get_one(client, session_id, askers))
+
+    async def _get_one(self, client: SessionClient, session_id: str, askers: list[Waiter]) -> None:
+        try:
+            async with self._gets:
+                if all(look.answer.done() for look in askers):
+                    return
+                seen = await client.observe(session_id)
+            for look in askers:
+                _answer(look, seen)
+        except AgbError as error:
+            _fail(askers, error)
+        except Exception as bug:
+            _fail(askers, bug)
+            raise
+        finally:
+            for look in askers:  # the process ends
+                look.answer.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _answer(look: Waiter, seen: Observation) -> None:
+    if not look.answer.done():
+        look.answer.set_result(seen)
+
+
+def _fail(looks: Iterable[Waiter], error: Exception) -> None:
+    """Fail them, each with an exception of its own: one that many raise collects the tracebacks of all."""
+    for look in looks:
+        if not look.answer.done():
+            look.answer.set_exception(copy.copy(error))

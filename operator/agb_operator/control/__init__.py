@@ -1,0 +1,1 @@
+"""One pass over one resource, and all that starts a pass."""

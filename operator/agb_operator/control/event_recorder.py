@@ -1,0 +1,169 @@
+"""Events on their way to the API server: statuses go before them, and nothing waits for them.
+
+Owns their queue, and what becomes of one that cannot be sent: while the API server is away it is tried again, under one
+name, so that it is there once; then it is dropped with a line in the log. As in client-go, Events are best effort: what
+people must not miss is in the status.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+from ..model.errors import ClusterError, ClusterUnavailable, Conflict
+from ..model.resource import AgbSession, ObjectKey
+from ..policy.wording import Event
+
+logger = logging.getLogger(__name__)
+
+ROOM: Final = 20_000
+"""Events that may wait; each is about a kilobyte, and after a burst some hundred are sent in a second."""
+TRIES: Final = 5
+PATIENCE: Final = 60.0
+"""Seconds for which an Event lets everything else go first."""
+_BUSY_CHECK: Final = 0.1
+_FIRST_WAIT: Final = 1.0
+_SENDERS: Final = 2
+"""Requests at once: few, so that in a burst nearly all the requests under way are statuses."""
+_LAST_WORDS: Final = 1.0
+"""Seconds for the events that still wait when the process is told to end: a standby waits for the Lease meanwhile."""
+
+
+class EventWriter(Protocol):
+    """The part of the cluster needed here; raises any `ClusterError`."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next request would have to wait for its turn."""
+
+    async def record_event(
+        self,
+        *,
+        event_id: str,
+        at: datetime,
+        namespace: str,
+        name: str,
+        uid: str,
+        severity: Literal["Normal", "Warning"],
+        reason: str,
+        action: str,
+        message: str,
+    ) -> None:
+        """Create one Event about an AgbSession; a `Conflict` says that it is there already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Event:
+    key: ObjectKey
+    uid: str
+    news: Event
+    at: datetime
+    event_id: str
+
+
+class EventRecorder:
+    """Sends Events in the order they came.
+
+    Args:
+        cluster: takes them.
+        leads: says whether this replica may act at this very moment; asked right before each try.
+        wall: the time of day.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: EventWriter,
+        leads: Callable[[], bool],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._leads = leads
+        self._wall = wall
+        self._nanoseconds = 0
+        self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
+
+    def record(self, session: AgbSession, news: Event) -> None:
+        """Take an Event that happens now; it is sent soon."""
+        at = self._wall()
+        # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
+        self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
+        event = _Event(key=session.key, uid=session.uid, news=news, at=at, event_id=f"{self._nanoseconds:x}")
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            _drop(event, f"{ROOM} others wait")
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(_SENDERS):
+                group.create_task(self._send_all(), name=f"event sender {number}")
+
+    async def flush(self) -> None:
+        """Send what still waits, for a second at most; call it when nothing is recorded any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                while not self._waiting.empty():
+                    await self._send_next(self._waiting.get_nowait())
+        while not self._waiting.empty():
+            _drop(self._waiting.get_nowait(), "the process ends")
+
+    async def _send_all(self) -> None:
+        while True:
+            event = await self._waiting.get()
+            await self._send_next(event, patience=PATIENCE)
+
+    async def _send_next(self, event: _Event, *, patience: float = 0.0) -> None:
+        try:
+            await self._let_statuses_go_first(event, patience)
+            await self._send(event)
+        except asyncio.CancelledError:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(event)  # for `flush`; were it sent already, its name would be taken
+            raise
+
+    async def _let_statuses_go_first(self, event: _Event, patience: float) -> None:
+        for _ in range(round(patience / _BUSY_CHECK)):
+            if not self._cluster.busy or (self._wall() - event.at).total_seconds() >= patience:
+                return
+            await asyncio.sleep(_BUSY_CHECK)
+
+    async def _send(self, event: _Event) -> None:
+        wait = _FIRST_WAIT
+        for tries_left in reversed(range(TRIES)):
+            if not self._leads():
+                _drop(event, "this replica does not lead any more")
+                return
+            try:
+                await self._cluster.record_event(
+                    event_id=event.event_id,
+                    at=event.at,
+                    namespace=event.key.namespace,
+                    name=event.key.name,
+                    uid=event.uid,
+                    severity="Warning" if event.news.warning else "Normal",
+                    reason=event.news.reason,
+                    action="Reconcile",
+                    message=event.news.message,
+                )
+            except Conflict:
+                return  # the answer to an earlier try was lost
+            except ClusterUnavailable as error:
+                if not tries_left:
+                    _drop(event, str(error))
+                    return
+                await asyncio.sleep(max(wait, error.retry_after or 0.0))
+                wait *= 2
+            except ClusterError as error:
+                _drop(event, str(error))
+                return
+            else:
+                return
+
+
+def _drop(event: _Event, why: str) -> None:
+    logger.warning("%s: event %s could not be sent: %s", event.key, event.news.reason, why)

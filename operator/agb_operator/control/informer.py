@@ -1,0 +1,79 @@
+"""What an event of the watch does: it updates the store and queues the key; nothing else happens here."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..model.resource import AgbSession, ObjectKey
+from ..policy.creation import may_have_duplicates
+from ..policy.decide import is_settled
+from .memory import Memory
+from .queue import WorkQueue
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class Informer:
+    """Takes in what the watch says.
+
+    Args:
+        store: is told of every version.
+        queue: takes the keys of resources that need a pass.
+        memories: forgets what is deleted.
+        on_activity: told of each event, as proof that the watch lives.
+    """
+
+    def __init__(self, *, store: Store, queue: WorkQueue, memory: Memory, on_activity: Callable[[], None]) -> None:
+        self._store = store
+        self._queue = queue
+        self._memory = memory
+        self._on_activity = on_activity
+
+    def event(self, kind: str | None, body: dict[str, Any]) -> None:
+        """Take in one event: kind ADDED, MODIFIED, DELETED, or None for what a list found."""
+        self._on_activity()
+        session = AgbSession.from_body(body)
+        if kind == "DELETED":
+            self.gone(session)
+            return
+        before = self._store.put(session)
+        current = self._store.get(session.key)
+        if before is None or before.uid != session.uid:
+            if not is_settled(session) or may_have_duplicates(session):
+                self._queue.add(session.key)
+        elif current is not None and current.asks != before.asks:
+            # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
+            # decide who of several manages the session.
+            self._queue.add(session.key)
+            self._queue_claimants(session)
+        elif current is not None and not is_settled(current) and not self._queue.is_pending(current.key):
+            # Work that is left has its pass scheduled. Where it has none, another replica has written this status
+            # before it ended, or a person has: go on from there.
+            self._queue.add(session.key)
+
+    def is_news(self, line: bytes) -> bool:
+        """Tell whether an event of the watch, as it is sent, says more than the store knows."""
+        try:
+            event = json.loads(line)
+            kind, meta = event["type"], event["object"]["metadata"]
+            key, uid, version = ObjectKey(meta["namespace"], meta["name"]), meta["uid"], meta["resourceVersion"]
+        except (ValueError, KeyError, TypeError):
+            return True  # an error or a bookmark: kopf's to understand
+        if kind != "MODIFIED" or not self._store.has(key, uid=uid, version=version):
+            return True
+        self._on_activity()
+        return False
+
+    def gone(self, session: AgbSession) -> None:
+        """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
+        self._store.remove(session.key, session.uid)
+        if self._store.get(session.key) is None:  # also if it had been removed already, by our own last write
+            self._memory.forget(session.key)
+            self._queue.forget(session.key)
+        self._queue_claimants(session)
+
+    def _queue_claimants(self, session: AgbSession) -> None:
+        for key in self._store.claimants(session.session_id):
+            self._queue.add(key)

@@ -1,0 +1,109 @@
+"""Keys that wait for a worker: deduplicated, delayed, never with two workers at once (client-go's semantics).
+
+A key added while a worker has it waits until that worker is done. A delayed key that is added again keeps the earlier
+time. First come, first served, so that nobody starves.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from ..model.resource import ObjectKey
+
+
+class WorkQueue:
+    """Owns the waiting keys and their timers; knows nothing of what is done with a key."""
+
+    def __init__(self) -> None:
+        self._ready: deque[ObjectKey] = deque()
+        self._waiting: set[ObjectKey] = set()
+        self._active: set[ObjectKey] = set()
+        self._timers: dict[ObjectKey, asyncio.TimerHandle] = {}
+        self._wakers: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def depth(self) -> int:
+        """How many keys wait for a worker now; delayed ones do not count."""
+        return len(self._ready)
+
+    def is_pending(self, key: ObjectKey) -> bool:
+        """Tell whether a pass for the key is under way, due, or scheduled."""
+        return key in self._waiting or key in self._active or key in self._timers
+
+    def add(self, key: ObjectKey) -> None:
+        """Ask for a pass as soon as possible."""
+        self._cancel(key)
+        if key in self._waiting:
+            return
+        self._waiting.add(key)
+        if key not in self._active:
+            self._push(key)
+
+    def add_after(self, key: ObjectKey, seconds: float) -> None:
+        """Ask for a pass after so many seconds, or earlier if one is due earlier."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        if key in self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        scheduled = self._timers.get(key)
+        if scheduled is not None:
+            if scheduled.when() <= due:
+                return
+            scheduled.cancel()
+        self._timers[key] = loop.call_at(due, self.add, key)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Drop a key's delayed pass."""
+        self._cancel(key)
+
+    async def get(self) -> ObjectKey:
+        """Wait for a key; the caller owes `done` for it."""
+        while not self._ready:
+            waker = asyncio.get_running_loop().create_future()
+            self._wakers.append(waker)
+            try:
+                await waker
+            except BaseException:
+                if waker.done() and not waker.cancelled():
+                    self._wake()  # the call was for us: pass it on
+                else:
+                    with suppress(ValueError):  # a call that came after the cancellation has dropped it already
+                        self._wakers.remove(waker)
+                raise
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._active.add(key)
+        return key
+
+    def done(self, key: ObjectKey) -> None:
+        """Hand a key back; if it was added meanwhile, it is due now."""
+        self._active.discard(key)
+        if key in self._waiting:
+            self._push(key)
+
+    def clear(self) -> None:
+        """Drop all that waits, e.g. when the lease is lost."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._ready.clear()
+        self._waiting.clear()
+
+    def _push(self, key: ObjectKey) -> None:
+        self._ready.append(key)
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._wakers:
+            waker = self._wakers.popleft()
+            if not waker.done():
+                waker.set_result(None)
+                return
+
+    def _cancel(self, key: ObjectKey) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,153 @@
+"""What the operator writes to the cluster about an AgbSession: status and finalizer; it names the Events to be sent.
+
+Owns that a write happens only when it changes something, that it is guarded by the version the decision was made from,
+and that the store knows the outcome before the watch tells it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..metrics import Metrics
+from ..model.errors import ClusterError, NotLeading, ObjectNotFound
+from ..model.resource import FINALIZER, AgbSession
+from ..model.status import OperationState, Report, SessionStatus, next_status
+from ..model.status_json import merge_patch, status_to_dict
+from ..policy.wording import Event
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class SessionWriter(Protocol):
+    """The part of the cluster needed here; every method raises any `ClusterError`."""
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one AgbSession."""
+
+    async def patch_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge into the status of exactly this version."""
+
+    async def set_finalizers(
+        self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
+    ) -> dict[str, Any]:
+        """Replace the finalizers of exactly this version."""
+
+
+class StatusWriter:
+    """Writes what was decided.
+
+    Args:
+        cluster: takes the writes.
+        store: is told of each outcome.
+        metrics: measures finished operations.
+        record: takes an Event to be sent; must not block.
+        leads: says whether this replica may act at this very moment; asked right before each write.
+        wall: the time of day.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: SessionWriter,
+        store: Store,
+        metrics: Metrics,
+        record: Callable[[AgbSession, Event], None],
+        leads: Callable[[], bool],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._metrics = metrics
+        self._record = record
+        self._leads = leads
+        self._wall = wall
+
+    async def write(self, session: AgbSession, report: Report, events: Iterable[Event]) -> AgbSession | None:
+        """Write a report and its events if it says anything new; returns the resource as it is now, None if unchanged.
+
+        Raises:
+            Conflict: the resource has changed since the decision; nothing was written.
+            ClusterError: any other refusal or failure.
+            NotLeading: nothing was written, as this replica may not act.
+        """
+        before = session.status
+        after = next_status(before, report, generation=session.generation, now=self._wall())
+        patch = merge_patch(status_to_dict(before), status_to_dict(after))
+        if not patch:
+            return None
+        self._check_leads()
+        body = await self._cluster.patch_status(
+            session.key.namespace, session.key.name, resource_version=session.resource_version, patch=patch
+        )
+        written = self._take(body)
+        self._log(session, before, after)
+        self._measure(before, after)
+        self.announce(session, events)
+        return written
+
+    async def set_finalizer(self, session: AgbSession, *, present: bool) -> None:
+        """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does."""
+        self._check_leads()
+        others = [f for f in session.finalizers if f != FINALIZER]
+        body = await self._cluster.set_finalizers(
+            session.key.namespace,
+            session.key.name,
+            resource_version=session.resource_version,
+            finalizers=[*others, FINALIZER] if present else others,
+        )
+        if present or others or not session.deleting:
+            self._take(body)
+        else:
+            self._store.remove(session.key, session.uid)
+
+    async def refresh(self, session: AgbSession) -> None:
+        """Read the resource anew, since the watch may lag behind."""
+        try:
+            self._take(await self._cluster.read(session.key.namespace, session.key.name))
+        except ObjectNotFound:
+            self._store.remove(session.key, session.uid)
+        except ClusterError as error:
+            logger.warning("%s: could not be read again: %s", session.key, error)
+
+    def announce(self, session: AgbSession, events: Iterable[Event]) -> None:
+        """Have Events sent."""
+        for news in events:
+            self._record(session, news)
+
+    def _check_leads(self) -> None:
+        if not self._leads():
+            raise NotLeading("this replica does not lead, so it writes nothing")
+
+    def _take(self, body: Mapping[str, Any]) -> AgbSession:
+        written = AgbSession.from_body(body)
+        self._store.put(written)
+        return written
+
+    def _log(self, session: AgbSession, before: SessionStatus, after: SessionStatus) -> None:
+        ready = next(c for c in after.conditions if c.type == "Ready")
+        logger.info(
+            "%s: %s, was %s: %s",
+            session.key,
+            after.phase,
+            before.phase or "new",
+            ready.message,
+            extra={
+                "namespace": session.key.namespace,
+                "resource": session.key.name,
+                "session_id": after.session_id,
+                "request_id": after.operation.request_id if after.operation else "",
+            },
+        )
+
+    def _measure(self, before: SessionStatus, after: SessionStatus) -> None:
+        operation = after.operation
+        if operation is None or operation == before.operation or operation.finished_at is None:
+            return
+        if operation.state == OperationState.IN_PROGRESS:
+            return
+        seconds = (operation.finished_at - operation.started_at).total_seconds()
+        self._metrics.operation(operation.type, operation.state, seconds)

@@ -1,0 +1,1 @@
+"""All that knows kopf or the Kubernetes client."""

@@ -1,0 +1,300 @@
+"""What the operator asks of the Kubernetes API, and what the answers mean.
+
+It owns the requests for AgbSessions, Secrets, Events and Leases, as plain JSON. It never retries: that is up to
+its callers, which know what has become pointless meanwhile. How the server is reached and how failures are
+told apart is `connection`'s, the watch is kopf's.
+"""
+
+import asyncio
+import base64
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import aiohttp
+
+from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, ObjectNotFound, StartupError
+from .config import find_cluster, one_line
+from .connection import Connection
+
+logger = logging.getLogger(__name__)
+
+GROUP_VERSION: Final = "agb.cloud/v1alpha1"
+CONTROLLER: Final = "agb.cloud/agb-operator"
+
+_SESSIONS = f"/apis/{GROUP_VERSION}"
+_LEASES = "/apis/coordination.k8s.io/v1"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE = 500
+_NOTE_LIMIT = 1024
+"""Bytes in an Event's message; the API server refuses longer ones."""
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+async def connect_cluster(*, timeout: float = 10.0) -> "Cluster":
+    """Find the cluster as kubectl does; `timeout` bounds each request, in seconds.
+
+    Raises:
+        StartupError: no cluster is configured, or its configuration cannot be used.
+    """
+    reload = find_cluster(os.environ)
+    configuration = await reload()
+    try:
+        return Cluster(Connection(configuration, reload=reload, timeout=timeout))
+    except (OSError, ValueError) as exc:  # a certificate that is missing or none
+        raise StartupError(f"cannot use the certificates of the cluster's configuration: {one_line(exc)}") from exc
+
+
+class Cluster:
+    """The Kubernetes API as the operator uses it.
+
+    Every method may raise any `ClusterError`. Names come from users' specs, so they are checked before they
+    become part of a URL: what cannot be a name is not found.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._instance = socket.gethostname()
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return self._connection.server
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next request would have to wait for its turn."""
+        return self._connection.busy
+
+    async def open_session(
+        self,
+        on_answer: Callable[[str], None],
+        on_forbidden: Callable[[str], None],
+        *middlewares: aiohttp.ClientMiddlewareType,
+    ) -> aiohttp.ClientSession:
+        """Open an authenticated session for the watch; see `Connection.open_session`."""
+        return await self._connection.open_session(on_answer, on_forbidden, *middlewares)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connection.close()
+
+    # AgbSessions
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one AgbSession from etcd."""
+        return await self._connection.request("GET", _session(namespace, name))
+
+    async def patch_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge `patch` into the status of exactly this version of the object; returns the object.
+
+        Resource versions are never used twice, so no uid is needed to keep off a successor of the same name (and
+        the status endpoint of a custom resource ignores a uid in the patch).
+
+        Raises:
+            Conflict: the object has changed since `resource_version`, or is another one of the same name.
+        """
+        body = {"metadata": {"resourceVersion": resource_version}, "status": patch}
+        return await self._patch(_session(namespace, name) + "/status", body)
+
+    async def set_finalizers(
+        self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
+    ) -> dict[str, Any]:
+        """Replace the finalizers of exactly this version of the object; returns the object.
+
+        Raises:
+            Conflict: the object has changed since `resource_version`, or is another one of the same name.
+        """
+        metadata = {"resourceVersion": resource_version, "finalizers": finalizers or None}
+        return await self._patch(_session(namespace, name), {"metadata": metadata})
+
+    async def list_names(self, namespace: str | None = None) -> dict[tuple[str, str], str]:
+        """List (namespace, name) -> uid of all AgbSessions, of one namespace or of all, without their content."""
+        found: dict[tuple[str, str], str] = {}
+        token = ""
+        while True:
+            query = f"?limit={_PAGE}" + (f"&continue={quote(token, safe='')}" if token else "")
+            page = await self._connection.request(
+                "GET", _objects(_SESSIONS, "agbsessions", namespace) + query, accept=_METADATA_ONLY
+            )
+            if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
+                raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+            for item in page.get("items") or ():
+                metadata = item["metadata"]
+                found[metadata["namespace"], metadata["name"]] = metadata["uid"]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found
+
+    # Secrets and Events
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        """Read the entries of one Secret."""
+        answer = await self._connection.request("GET", _object("/api/v1", "secrets", namespace, name))
+        return {key: base64.b64decode(value) for key, value in (answer.get("data") or {}).items()}
+
+    async def record_event(
+        self,
+        *,
+        event_id: str,
+        at: datetime,
+        namespace: str,
+        name: str,
+        uid: str,
+        severity: Literal["Normal", "Warning"],
+        reason: str,
+        action: str,
+        message: str,
+    ) -> None:
+        """Create one Event about an AgbSession; `message` is cut to what an Event can hold.
+
+        A core/v1 Event with the fields of events.k8s.io/v1 beside the older ones: the newer API refuses
+        timestamps that `kubectl get events --sort-by=.lastTimestamp`, as people type it, sorts by.
+
+        Args:
+            event_id: unique for the object; ends the Event's name.
+            at: when it happened.
+
+        Raises:
+            Conflict: there is an Event with this id.
+        """
+        seconds = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {"apiVersion": GROUP_VERSION, "kind": "AgbSession", "namespace": namespace, "name": name, "uid": uid}
+        event = {
+            "metadata": {"namespace": namespace, "name": f"{name[:230]}.{event_id}"},
+            "involvedObject": about,
+            "type": severity,
+            "reason": reason,
+            "action": action,
+            "message": _cut(message),
+            "count": 1,
+            "firstTimestamp": seconds,
+            "lastTimestamp": seconds,
+            "eventTime": micro_time(at),
+            "source": {"component": "agb-operator"},
+            "reportingComponent": CONTROLLER,
+            "reportingInstance": self._instance,
+        }
+        await self._connection.request("POST", _objects("/api/v1", "events", namespace), event)
+
+    # Leases
+
+    async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one Lease."""
+        return await self._connection.request("GET", _object(_LEASES, "leases", namespace, name))
+
+    async def create_lease(self, namespace: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a Lease; a `Conflict` says that somebody was faster."""
+        body = {"metadata": {"namespace": namespace, "name": name}, "spec": spec}
+        return await self._connection.request("POST", _objects(_LEASES, "leases", namespace), body)
+
+    async def update_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a Lease over the version it was read at; a `Conflict` says that somebody was faster."""
+        return await self._connection.request("PUT", _object(_LEASES, "leases", namespace, name), lease)
+
+    # Start
+
+    async def check(self, namespaces: Collection[str] = (), *, patience: float = 20.0) -> None:
+        """See that the operator can work here; an absent CRD or server may turn up within `patience` seconds.
+
+        Args:
+            namespaces: the ones to be watched; none is the whole cluster.
+            patience: seconds. A chart's CRD takes a moment to be served, and a restarting API server to return.
+
+        Raises:
+            StartupError: with what to do about it.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        told = ""
+        while True:
+            try:
+                return await self._check_once(namespaces)
+            except _NotYet as exc:
+                if loop.time() >= deadline:
+                    raise StartupError(str(exc)) from exc
+                if str(exc) != told:
+                    told = str(exc)
+                    logger.warning("waiting: %s", told)
+            await asyncio.sleep(1.0)
+
+    async def _check_once(self, namespaces: Collection[str]) -> None:
+        try:
+            served = await self._connection.request("GET", _SESSIONS)
+            if not {"agbsessions", "agbsessions/status"} <= {item["name"] for item in served["resources"]}:
+                raise _NotYet(_no_crd(self.server))
+            await self._check_rights(namespaces)
+        except ClusterForbidden as exc:
+            if exc.http_status == 401:
+                raise StartupError(
+                    f"the API server at {self.server} refuses the credentials: check the user of the current context, "
+                    "or the pod's service account"
+                ) from exc
+            raise StartupError(
+                f"{exc.message}: grant the operator its RBAC rules (the Helm chart brings them)"
+            ) from exc
+        except ClusterError as exc:
+            if exc.http_status == 404:
+                raise _NotYet(_no_crd(self.server)) from exc
+            raise _NotYet(f"{exc.message}: check that the cluster runs and can be reached from here") from exc
+
+    async def _check_rights(self, namespaces: Collection[str]) -> None:
+        """See that the sessions can be listed in one of the namespaces: the others wait for rights of their own."""
+        refusals: list[ClusterForbidden] = []
+        for namespace in namespaces or (None,):
+            path = _objects(_SESSIONS, "agbsessions", namespace) + "?limit=1"
+            try:
+                await self._connection.request("GET", path, accept=_METADATA_ONLY)
+            except ClusterForbidden as exc:
+                refusals.append(exc)
+        if len(refusals) >= len(namespaces or (None,)):
+            raise refusals[0]
+
+    async def _patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._connection.request("PATCH", path, body, content="application/merge-patch+json")
+
+
+class _NotYet(Exception):
+    """A reason not to start that may pass within seconds."""
+
+
+def micro_time(moment: datetime) -> str:
+    """Write a moment as Kubernetes' MicroTime: UTC, always six digits."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _objects(api: str, resource: str, namespace: str | None) -> str:
+    return f"{api}/{resource}" if namespace is None else f"{api}/namespaces/{_checked(namespace)}/{resource}"
+
+
+def _object(api: str, resource: str, namespace: str, name: str) -> str:
+    return f"{_objects(api, resource, namespace)}/{_checked(name)}"
+
+
+def _session(namespace: str, name: str) -> str:
+    return _object(_SESSIONS, "agbsessions", namespace, name)
+
+
+def _checked(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ObjectNotFound(f"{name!r} cannot be the name of a Kubernetes object")
+    return name
+
+
+def _cut(note: str) -> str:
+    raw = note.encode()
+    return note if len(raw) <= _NOTE_LIMIT else raw[: _NOTE_LIMIT - 3].decode(errors="ignore") + "..."
+
+
+def _no_crd(server: str) -> str:
+    return (
+        f"the AgbSession resource is not installed in the cluster at {server}: "
+        "apply crds/agbsessions.yaml, or install the Helm chart with crds.enabled=true"
+    )

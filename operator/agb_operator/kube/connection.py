@@ -1,0 +1,269 @@
+"""One pool of connections to the Kubernetes API server: a request goes in, a JSON object or an error comes out.
+
+It owns TLS, proxy, token, the bound on every wait, and the translation of failures into the `ClusterError`
+branch of `errors`. The library's configuration and REST client do the work underneath; its generated API
+methods are left alone, because they validate every argument with pydantic, which costs more CPU than the
+request itself. What is asked of the server is `cluster`'s.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import yarl
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from .. import __version__
+from ..model.errors import (
+    ClusterError,
+    ClusterForbidden,
+    ClusterRefused,
+    ClusterUnavailable,
+    Conflict,
+    ObjectNotFound,
+    StartupError,
+)
+from .config import Load, one_line, proxy_of
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = f"agb-operator/{__version__}"
+"""Its part before the slash is also the field manager that `managedFields` names for our writes."""
+
+_JSON = "application/json"
+_TEXT_LIMIT = 300
+"""Characters of the API server's own text that enter our messages."""
+_UNBOUNDED = aiohttp.ClientTimeout(total=None)
+"""For the library: ours bounds the whole request, the reading of a token included."""
+_FORBIDDEN_PAUSE = 10.0
+"""Seconds between two requests of the watch that the server does not allow."""
+_CONCURRENT = 32
+"""Requests under way at once. More make an API server no faster: they wait there instead of here, time out, and each
+needs a connection with a TLS handshake of its own."""
+_RENEWAL_PAUSE = 10.0
+"""Seconds between two readings of refused credentials: an exec plugin is slow, and its issuer has limits too."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What the server replied, unread."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """A pool of connections to one API server, with credentials that are read again when they are refused.
+
+    Args:
+        configuration: where the server is and how to prove who we are.
+        reload: reads that anew from where it was found; the token of the result is taken over. A client
+            certificate is read once: a new one needs a new process.
+        timeout: seconds that one request may take, whatever it waits for.
+    """
+
+    def __init__(self, configuration: Configuration, *, reload: Load, timeout: float) -> None:
+        configuration.retries = False  # who retries, and when, is the callers' affair
+        configuration.connection_pool_maxsize = 0  # as many as there are requests under way; `_CONCURRENT` bounds them
+        # Python 3.13 refuses certificate authorities without an authority key identifier; many clusters have such
+        # a one, and Go's clients, kubectl among them, accept it. Everything else about a certificate is checked.
+        configuration.disable_strict_ssl_verification = True
+        # `trust_env` would look through the environment and for a .netrc at each request.
+        configuration.proxy = configuration.proxy or proxy_of(configuration.host, os.environ)
+        configuration.client_session_kwargs = {"trust_env": False}
+        self._configuration = configuration
+        self._reload = reload
+        self._timeout = timeout
+        self._rest = RESTClientObject(configuration)
+        self._turns = asyncio.Semaphore(_CONCURRENT)
+        self._renewing = asyncio.Lock()
+        self._renewed_at = -_RENEWAL_PAUSE
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return str(self._configuration.host)
+
+    @property
+    def busy(self) -> bool:
+        """Whether as many requests are under way as may be, so that the next one has to wait for its turn."""
+        return self._turns.locked()
+
+    async def request(
+        self, method: str, path: str, body: Any = None, *, content: str = _JSON, accept: str = _JSON
+    ) -> dict[str, Any]:
+        """Send one request with a JSON body; returns the JSON object of the answer.
+
+        Raises:
+            ClusterError: the request failed, or there was no answer within the timeout.
+        """
+        try:
+            # The wait for a turn is ours, not the server's, so it does not count.
+            async with self._turns, asyncio.timeout(self._timeout):
+                answer = await self._send(method, path, body=body, content=content, accept=accept)
+        except TimeoutError as exc:
+            raise ClusterUnavailable(f"the API server at {self.server} gave no answer in {self._timeout:g} s") from exc
+        # ValueError: a token that cannot be a header's value.
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise ClusterUnavailable(f"cannot reach the API server at {self.server}: {_why(exc)}") from exc
+        reply = _parsed(answer)
+        if answer.status >= 300:
+            raise _error_of(answer, reply, request=f"{method} {path.partition('?')[0]}")
+        if not reply:
+            raise ClusterUnavailable(f"the API server at {self.server} answered something that is no JSON object")
+        return reply
+
+    async def open_session(
+        self,
+        on_answer: Callable[[str], None],
+        on_forbidden: Callable[[str], None],
+        *middlewares: aiohttp.ClientMiddlewareType,
+    ) -> aiohttp.ClientSession:
+        """Open a session of its own with the same TLS, proxy and (present) credentials; the caller closes it.
+
+        The watch runs on it, and asks for another one when the server refuses this one's token: so this waits until
+        the server accepts the credentials, or the two would go round as fast as they can. `on_answer` is told
+        the path of each request that the server accepted, when it begins to answer.
+
+        A request that the server does not allow (403) is sent again and again: kopf would take the refusal for the end
+        of everything, and rights in one namespace come and go with that namespace. `on_forbidden` is told the path.
+        The `middlewares` are the outer ones.
+        """
+        await self._accepted()
+
+        async def patient(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            while (answer := await send(request)).status == 403:
+                answer.release()
+                on_forbidden(request.url.path)
+                await asyncio.sleep(_FORBIDDEN_PAUSE)
+            return answer
+
+        async def accepted(_: aiohttp.ClientSession, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
+            if end.response.status == 200:
+                on_answer(end.url.path)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(accepted)
+        return aiohttp.ClientSession(
+            middlewares=[*middlewares, patient],
+            trace_configs=[trace],
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._rest.ssl_context),
+            headers=await self._headers(),
+            proxy=self._configuration.proxy,
+            read_bufsize=2**21,  # one line of a watch holds one object, and objects may be large
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._rest.close()
+
+    async def _accepted(self) -> None:
+        """Wait until the server takes our credentials; one that cannot be asked is found out soon enough."""
+        while True:
+            try:
+                await self.request("GET", "/version")
+            except ClusterError as exc:
+                if exc.http_status == 401:
+                    logger.warning("the API server refuses the credentials: %s", exc)
+                    await asyncio.sleep(_RENEWAL_PAUSE)
+                    continue
+            return
+
+    async def _send(self, method: str, path: str, *, body: Any, content: str, accept: str) -> Answer:
+        """Send it, and once more with fresh credentials after a 401: it was refused unread, so it happens once."""
+        headers = await self._headers()
+        headers["Content-Type"] = content
+        headers["Accept"] = accept
+        answer = await self._send_once(method, path, body, headers)
+        if answer.status != 401:
+            return answer
+        await self._renew()
+        token = await self._token()
+        if not token or token == headers.get("Authorization"):
+            return answer
+        headers["Authorization"] = token
+        return await self._send_once(method, path, body, headers)
+
+    async def _send_once(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
+        url = yarl.URL(self.server + path, encoded=True)
+        response = await self._rest.request(method, url, headers=headers, body=body, _request_timeout=_UNBOUNDED)
+        return Answer(status=response.status, headers=response.headers, body=await response.read())
+
+    async def _renew(self) -> None:
+        """Read the credentials again, for all requests that were refused about now."""
+        async with self._renewing:
+            now = asyncio.get_running_loop().time()
+            if now < self._renewed_at + _RENEWAL_PAUSE:
+                return
+            self._renewed_at = now
+            try:
+                fresh = await self._reload()
+            except StartupError as exc:
+                logger.warning("the API server refuses the credentials, and there are no new ones: %s", exc)
+                return
+            self._configuration.api_key = fresh.api_key
+            self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
+            logger.info("read the credentials again, as the API server refused them")
+
+    async def _headers(self) -> dict[str, str]:
+        headers = {"User-Agent": USER_AGENT}
+        token = await self._token()
+        if token:
+            headers["Authorization"] = token
+        return headers
+
+    async def _token(self) -> str:
+        # In a pod this re-reads the token file once a minute: the kubelet replaces it before it expires.
+        try:
+            token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        except kube_config.ConfigException as exc:
+            raise ConnectionError(f"cannot read the token: {one_line(exc)}") from exc
+        return (token or "").strip()
+
+
+def _why(exc: Exception) -> str:
+    """Say in the words of the system why no answer came; aiohttp's own hold a tuple and the address once more."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {one_line(exc.certificate_error)}"
+    if isinstance(exc, aiohttp.ClientConnectorError) and exc.os_error.errno:
+        return os.strerror(exc.os_error.errno) if exc.os_error.errno > 0 else str(exc.os_error.strerror)
+    return one_line(exc)
+
+
+def _parsed(answer: Answer) -> dict[str, Any]:
+    """Read the answer's JSON object; {} when it is none."""
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _error_of(answer: Answer, reply: Mapping[str, Any], *, request: str) -> ClusterError:
+    """Translate a refusal. A 404 counts only as the API server's own Status: a proxy's page proves nothing."""
+    status = answer.status
+    text = str(reply.get("message") or "")[:_TEXT_LIMIT]
+    message = f"{request}: HTTP {status}" + (f": {text}" if text else "")
+    match status:
+        case 401 | 403:
+            return ClusterForbidden(message, http_status=status)
+        case 404 if reply.get("reason") == "NotFound":
+            return ObjectNotFound(message, http_status=status)
+        case 409:
+            return Conflict(message, http_status=status)
+        case 400 | 405 | 406 | 413 | 415 | 422:
+            return ClusterRefused(message, http_status=status)
+    return ClusterUnavailable(message, http_status=status, retry_after=_seconds(answer.headers.get("Retry-After")))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read Retry-After; the API server writes whole seconds, a proxy's date is left alone."""
+    return float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None

@@ -1,0 +1,93 @@
+"""kopf, which is our informer's engine and nothing more: it lists and watches, and hands each event on.
+
+kopf keeps no state of its own on users' objects: only `@kopf.on.event` is used, which needs no finalizer, no annotation
+and no peering (see docs/adr/0001).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import kopf
+
+from ..model.resource import GROUP, PLURAL, VERSION
+
+WATCH_SECONDS: Final = 60
+"""Seconds that one watch request lasts before it is renewed where it ended; the API server reads whole ones only."""
+
+
+def register(
+    registry: kopf.OperatorRegistry,
+    on_object: Callable[[str | None, dict[str, Any]], None],
+    *,
+    log_in: Callable[[], Awaitable[kopf.AiohttpSession]],
+) -> None:
+    """Register with kopf the one handler, and how to log in: again whenever the API server refuses a token.
+
+    Args:
+        registry: kopf's.
+        on_object: takes each event: ADDED, MODIFIED, DELETED, or None for what a list found, and the object.
+        log_in: opens a session that the API server accepts.
+    """
+
+    @kopf.on.login(registry=registry)
+    async def on_login(**_: Any) -> kopf.AiohttpSession:
+        return await log_in()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        on_object(event["type"], dict(event["object"]))
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Compares no versions: kopf would copy each object deeply, twice, for handlers that we do not have."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        raise AssertionError("nothing is ever stored on users' objects")
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers, for the same reason."""
+
+    def fetch(self, *, key: str, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, key: str, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        raise AssertionError("nothing is ever stored on users' objects")
+
+    def purge(self, *, key: str, body: kopf.Body, patch: kopf.Patch) -> None:
+        return None
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Set kopf up as an informer for many objects.
+
+    Sources: kopf's documentation of `settings.watching`, `settings.scanning`, `settings.posting`.
+    """
+    settings.posting.enabled = False  # no Kubernetes events of kopf's own
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.scanning.disabled = True  # needs no right to list CRDs and namespaces
+    settings.watching.chunk_size = 500  # a list of 10,000 never stands in memory as a whole
+    # Each watch request lives a minute: its renewal is the proof that the watch works even where nothing changes, and
+    # a connection that a network swallowed without a word is given up soon after.
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + 10.0
+    settings.watching.inactivity_timeout = WATCH_SECONDS + 10.0
+    settings.watching.reconnect_backoff = 0.5
+    settings.networking.request_timeout = 30.0
+    settings.networking.connect_timeout = 10.0
+    settings.queueing.idle_timeout = 1.0  # a settled object keeps no task
+    settings.queueing.exit_timeout = 1.0
+    settings.execution.max_workers = 1  # our handler never leaves the event loop

@@ -1,0 +1,176 @@
+"""/healthz, /readyz and /metrics, and what they are answered from.
+
+It owns the HTTP server and the two kinds of proof of life: a part that says when it gets on (`Progress`), and the event
+loop, which is measured (`LoopLag`). Which parts there are, and what failing costs, is decided in `app` and by the
+kubelet: a failing /healthz means that a restart helps.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, Self
+
+from aiohttp import web
+
+from ..model.errors import StartupError
+
+logger = logging.getLogger(__name__)
+
+Check = Callable[[], str]
+"""Says what is wrong, "" when nothing is. Called in the event loop: it looks at facts at hand and never waits."""
+
+_BEAT: Final = 1.0
+"""Seconds between two measurements of the event loop."""
+_BEATS: Final = 10
+"""So many measurements in a row must be bad: a long list taken in once is no failure."""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Progress:
+    """Proof that a part of the operator gets on.
+
+    Args:
+        what: what has not happened when it fails, as in "no pass was finished".
+        limit: seconds without a sign of life after which the part counts as stuck.
+        busy: says whether there is anything to do; a part at rest is not stuck.
+    """
+
+    def __init__(self, what: str, *, limit: float, busy: Callable[[], bool] = lambda: True) -> None:
+        self._what = what
+        self._limit = limit
+        self._busy = busy
+        self._last = _now()
+
+    def touch(self) -> None:
+        """Note that the part got on just now."""
+        self._last = _now()
+
+    def beat(self) -> None:
+        """Let the time run only while there is something to do; to be called every second or so."""
+        if not self._busy():
+            self.touch()
+
+    def problem(self) -> str:
+        """Say what is wrong, "" when nothing is."""
+        silence = _now() - self._last
+        if silence <= self._limit or not self._busy():
+            return ""
+        return f"{self._what} for {silence:.0f} s, and {self._limit:.0f} s are allowed"
+
+
+class LoopLag:
+    """Measures how late the event loop is, and beats for parts whose time runs only while they are busy.
+
+    Args:
+        limit: seconds late, ten times in a row, after which the loop counts as overloaded.
+        on_lag: told of each measurement, in seconds.
+        beats: called every second.
+    """
+
+    def __init__(
+        self, *, limit: float, on_lag: Callable[[float], None], beats: tuple[Callable[[], None], ...] = ()
+    ) -> None:
+        self._limit = limit
+        self._on_lag = on_lag
+        self._beats = beats
+        self._lags: deque[float] = deque(maxlen=_BEATS)
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            due = _now() + _BEAT
+            await asyncio.sleep(_BEAT)
+            lag = max(0.0, _now() - due)
+            self._lags.append(lag)
+            self._on_lag(lag)
+            for beat in self._beats:
+                beat()
+
+    def problem(self) -> str:
+        """Say what is wrong, "" when nothing is."""
+        if len(self._lags) < _BEATS or min(self._lags) <= self._limit:
+            return ""
+        return f"the event loop is {min(self._lags):.1f} s late all the time, and {self._limit:.1f} s are allowed"
+
+
+class HealthServer:
+    """Serves the three pages while its `async with` block runs.
+
+    Args:
+        host: where to listen; "" is every interface.
+        port: 0 takes a free one.
+        alive: what /healthz looks at, by name.
+        ready: what /readyz looks at, by name.
+        page: writes the metrics for an Accept header; returns them with their content type.
+
+    Raises:
+        StartupError: on entering, when the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        alive: Mapping[str, Check],
+        ready: Mapping[str, Check],
+        page: Callable[[str], tuple[bytes, str]],
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._alive = alive
+        self._ready = ready
+        self._page = page
+        application = web.Application()
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics)
+        # An answer takes milliseconds; a client that does not read its own must not hold up the end.
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self.port = 0
+        """The port in use, once entered."""
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host or None, self._port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise StartupError(
+                f"cannot serve /healthz on {self._host}:{self._port}: {exc.strerror}: choose another --http-address"
+            ) from exc
+        self.port = self._runner.addresses[0][1]
+        logger.info("/healthz, /readyz and /metrics are on port %d of %s", self.port, self._host or "every interface")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return _answer(self._alive)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _answer(self._ready)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _answer(checks: Mapping[str, Check]) -> web.Response:
+    """Tell each check's result on a line of its own: 200 if all are well, 503 if any is not."""
+    problems = {name: _asked(check) for name, check in checks.items()}
+    lines = [f"{name}: {problem or 'ok'}\n" for name, problem in problems.items()]
+    return web.Response(status=503 if any(problems.values()) else 200, text="".join(lines) or "ok\n")
+
+
+def _asked(check: Check) -> str:
+    try:
+        return check()
+    except Exception as exc:
+        logger.exception("a health check broke")
+        return f"the check broke: {type(exc).__name__}"

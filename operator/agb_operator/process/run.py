@@ -1,0 +1,137 @@
+"""The process: finds the cluster, serves health and metrics, works while it leads, and ends in order.
+
+Owns who is alive and for how long. A part that ends although nobody asked it to ends the process with exit code 1, so
+that nothing lives on without doing its work; the next process continues from what API and resources say.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from ..kube.cluster import Cluster, connect_cluster
+from ..metrics import Metrics
+from ..model.errors import StartupError
+from .assembly import Engine
+from .health import HealthServer, LoopLag
+from .leader import Elector, LeaseLost, new_identity
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOOP_LAG: Final = 5.0
+"""Seconds that the event loop may be late all the time before a restart is the better choice."""
+
+
+async def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT (returns 0), or until a part fails or the lease is lost (returns 1).
+
+    Raises:
+        StartupError: the operator cannot work here; the message says what to do.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    cluster = await connect_cluster()
+    # Renewals must not queue behind thousands of status writes, so the lease has a connection of its own.
+    lease_cluster = await connect_cluster()
+    try:
+        if not await _unless_stopped(cluster.check(settings.namespaces), stop):
+            return 0
+        return await _serve(settings, cluster, lease_cluster, stop)
+    finally:
+        await cluster.close()
+        await lease_cluster.close()
+
+
+async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, stop: asyncio.Event) -> int:
+    metrics = Metrics()
+    elector = Elector(
+        leases=lease_cluster,
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=new_identity(),
+        on_change=metrics.leader,
+    )
+    elects = settings.leader_election
+    # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
+    engine = Engine(
+        settings=settings,
+        cluster=cluster,
+        metrics=metrics,
+        leads=lambda: elector.leads or not elects,
+        on_kopf_start=lambda: _stop_on_signals(stop),
+    )
+    lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(engine.beat,))
+    ready = {"event loop": lag.problem, **({"lease": elector.problem} if elects else {})}
+    server = HealthServer(
+        host=settings.http_address.host,
+        port=settings.http_address.port,
+        alive={"event loop": lag.problem, **engine.checks},
+        ready=ready,
+        page=metrics.page,
+    )
+    measuring = asyncio.create_task(lag.run(), name="loop lag")
+    try:
+        async with server:
+            if not elects:
+                metrics.leader(True)
+                return await _work(engine.run(), stop)
+            try:
+                if not await _unless_stopped(elector.acquire(), stop):
+                    return 0
+                return await _work(_while_leading(engine, elector), stop)
+            finally:
+                await elector.step_down()
+    finally:
+        measuring.cancel()
+
+
+async def _while_leading(engine: Engine, elector: Elector) -> None:
+    """Work for as long as the lease is ours; losing it stops all calls at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(elector.keep(), name="lease")
+        group.create_task(engine.run(), name="engine")
+
+
+async def _work(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> int:
+    """Run until told to stop (0) or until a part fails (1)."""
+    try:
+        await _unless_stopped(work, stop)
+    except ExceptionGroup as group:
+        for error in _leaves(group):
+            expected = isinstance(error, LeaseLost | StartupError)
+            logger.log(logging.ERROR, "the process ends: %s", error, exc_info=None if expected else error)
+        return 1
+    return 0
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Run `work` to its end (True), or cancel it when `stop` is set (False)."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+            return True
+        return False
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

@@ -1,0 +1,85 @@
+"""What thousands of flips at once cost in calls: client, guard and observer together, against the simulator.
+
+Passes are as the reconciler makes them: look, act if there is something to do, come back after the poll interval.
+Time is virtual, calls take 20 ms and transitions 3 s.
+"""
+
+import asyncio
+
+import pytest
+
+from agb_operator.agb.api_key import ApiKey
+from agb_operator.agb.batching import BatchedObserver
+from agb_operator.agb.bucket import loop_time
+from agb_operator.agb.client import SessionClient
+from agb_operator.agb.guard import Guards
+from agb_operator.agb.http import AgbApi
+from agb_operator.model.states import SessionState
+from agb_simulator import Api, Settings, SimulatorControl
+from simulated import SimulatedTransport
+
+pytestmark = pytest.mark.looptime
+
+KEY = "simulator-key-a"
+OURS = {"agb-operator-cluster": "test"}
+POLL = 2.0
+
+
+async def pause(
+    session_id: str, *, client: SessionClient, observer: BatchedObserver, workers: asyncio.Semaphore
+) -> float:
+    """Pass after pass until the session is paused; returns when it was seen to be."""
+    called_at = float("-inf")
+    while True:
+        async with workers:
+            seen = await observer.observe(client, session_id, not_before=called_at, labelled=True)
+            assert seen.taken_at >= called_at
+            if seen.state == SessionState.PAUSED:
+                return loop_time()
+            if seen.state == SessionState.RUNNING:
+                await client.pause(session_id)
+                called_at = loop_time()
+        await asyncio.sleep(POLL)
+
+
+async def pause_at_once(
+    number: int, *, qps: float, burst: int, settings: Settings, workers: int = 256
+) -> tuple[SimulatorControl, list[float]]:
+    transport = SimulatedTransport(Api(clock=loop_time, settings=settings, seed=1))
+    api = AgbApi(endpoint="http://simulator", on_call=lambda *_: None, transport=transport)
+    guards = Guards(qps=qps, burst=burst, random=lambda: 0.5, on_throttled=lambda: None, on_breaker=lambda *_: None)
+    client = guards.guard(api.client_of(ApiKey(KEY)), name="test")
+    observer = BatchedObserver(own_labels=OURS)
+    session_ids = transport.control.add_sessions(KEY, count=number, labels=OURS)
+    limit = asyncio.Semaphore(workers)
+    ended = await asyncio.gather(
+        *(pause(each, client=client, observer=observer, workers=limit) for each in session_ids)
+    )
+    return transport.control, sorted(ended)
+
+
+@pytest.mark.parametrize("workers", [256, 32])
+async def test_two_thousand_flips_at_once_cost_at_most_eleven_calls_for_ten(workers: int) -> None:
+    settings = Settings(transition=3.0, latency=0.02)
+    control, _ = await pause_at_once(2000, qps=1000.0, burst=1000, settings=settings, workers=workers)
+    stats = control.stats()
+    assert stats["endpoints"]["pauseSessionAsync"]["requests"] == 2000
+    assert stats["illegal"] == 0
+    assert stats["requests"] <= 2200
+
+
+@pytest.mark.parametrize("qps", [50.0, 100.0])
+async def test_under_a_rate_limit_of_the_service_the_limit_is_what_takes_the_time(qps: float) -> None:
+    """Fifty calls a second are forty seconds for two thousand; throttled calls are sent again, and no pass fails."""
+    settings = Settings(transition=3.0, latency=0.02, rate_limit=50.0)
+    control, ended = await pause_at_once(2000, qps=qps, burst=100, settings=settings)
+    assert control.stats()["illegal"] == 0
+    assert control.stats()["requests"] <= 2250  # one turn in 32 is for pages, so that nobody waits for the last pause
+    assert control.count("pauseSessionAsync", "applied") == 2000
+    assert ended[-1] <= 1.25 * 2000 / 50
+
+
+async def test_the_slowest_of_five_hundred_flips_waits_less_than_three_times_the_median() -> None:
+    settings = Settings(transition=3.0, latency=0.02)
+    _, ended = await pause_at_once(500, qps=50.0, burst=100, settings=settings)
+    assert ended[-1] < 3 * ended[250]

@@ -1,0 +1,538 @@
+"""The guard around an account: who waits, who is sent away, and how many calls reach the API. In virtual time."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agb_operator.agb.bucket import TokenBucket, loop_time
+from agb_operator.agb.client import Accepted, Created, Listed, SessionClient
+from agb_operator.agb.guard import Guards
+from agb_operator.model.errors import AgbError, ApiUnavailable, CredentialsRejected, IllegalState, NotLeading, Throttled
+from agb_operator.model.states import Observation, SessionState
+
+pytestmark = pytest.mark.looptime
+
+REFUSED = CredentialsRejected("AGB refuses the API key", http_status=401)
+DEAD = ApiUnavailable("cannot connect to the AGB endpoint", outcome_unknown=True)
+
+
+@dataclass
+class ScriptedClient:
+    """Answers every call by `answer`, after `latency` seconds, and writes down when it was called."""
+
+    answer: AgbError | Callable[[], AgbError | None] | None = None
+    latency: float = 0.1
+    called_at: list[float] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    async def _answer(self, name: str) -> None:
+        self.called_at.append(loop_time())
+        self.calls.append(name)
+        await asyncio.sleep(self.latency)
+        error = self.answer() if callable(self.answer) else self.answer
+        if error is not None:
+            raise error
+
+    async def observe(self, session_id: str) -> Observation:
+        taken_at = loop_time()
+        await self._answer("observe")
+        return Observation(session_id=session_id, status="RUNNING", state=SessionState.RUNNING, taken_at=taken_at)
+
+    async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
+        await self._answer("list_page")
+        return Listed(sessions=[], next_token="", total=0, request_id=f"{labels} {token} {size}")
+
+    async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
+        await self._answer("create")
+        return Created(session_id=image_id, request_id=str(labels))
+
+    async def pause(self, session_id: str) -> Accepted:
+        await self._answer("pause")
+        return Accepted(request_id=session_id)
+
+    async def resume(self, session_id: str) -> Accepted:
+        await self._answer("resume")
+        return Accepted(request_id=session_id)
+
+    async def release(self, session_id: str) -> Accepted:
+        await self._answer("release")
+        return Accepted(request_id=session_id)
+
+    async def set_labels(self, session_id: str, labels: Mapping[str, str]) -> Accepted:
+        await self._answer("set_labels")
+        return Accepted(request_id=f"{session_id} {labels}")
+
+    async def get_labels(self, session_id: str) -> Mapping[str, str]:
+        await self._answer("get_labels")
+        return {"of": session_id}
+
+
+@dataclass
+class Watched:
+    """Guards whose hooks are written down."""
+
+    qps: float = 1000.0
+    burst: int = 1000
+    random: float = 0.0
+    throttled: int = 0
+    breakers: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.guards = Guards(
+            qps=self.qps,
+            burst=self.burst,
+            random=lambda: self.random,
+            on_throttled=self._count,
+            on_breaker=lambda kind, change: self.breakers.append((kind, change)),
+        )
+
+    def _count(self) -> None:
+        self.throttled += 1
+
+    def guard(self, guarded: ScriptedClient) -> SessionClient:
+        return self.guards.guard(guarded, name="0123abcd")
+
+
+def gaps_between(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+
+async def outcomes(*calls: Coroutine[Any, Any, object]) -> list[object]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_every_call_reaches_the_account_with_its_arguments() -> None:
+    guarded = ScriptedClient()
+    client = Watched().guard(guarded)
+    assert (await client.observe("s")).session_id == "s"
+    assert (await client.list_page(labels={"a": "b"}, token="T", size=7)).request_id == "{'a': 'b'} T 7"
+    assert await client.create(image_id="i", labels={"a": "b"}) == Created(session_id="i", request_id="{'a': 'b'}")
+    assert (await client.pause("p")).request_id == "p"
+    assert (await client.resume("r")).request_id == "r"
+    assert (await client.release("x")).request_id == "x"
+    assert (await client.set_labels("l", {"a": "b"})).request_id == "l {'a': 'b'}"
+    assert await client.get_labels("g") == {"of": "g"}
+    assert guarded.calls == [
+        "observe", "list_page", "create", "pause", "resume", "release", "set_labels", "get_labels",
+    ]  # fmt: skip
+
+
+# --- token bucket ----------------------------------------------------------------------------------------------
+
+
+async def test_a_rested_bucket_lets_its_burst_through_and_then_its_rate() -> None:
+    bucket = TokenBucket(qps=10, burst=5)
+    started, times = loop_time(), []
+    for _ in range(25):
+        await bucket.take()
+        times.append(loop_time() - started)
+    assert times[4] == 0
+    assert times[24] == pytest.approx(2.0, abs=0.01)
+
+
+async def test_callers_get_through_in_the_order_they_came() -> None:
+    bucket = TokenBucket(qps=10, burst=1)
+    order = []
+
+    async def caller(number: int) -> None:
+        await bucket.take()
+        order.append(number)
+
+    await asyncio.gather(*(caller(number) for number in range(50)))
+    assert order == list(range(50))
+
+
+async def test_a_preferred_caller_waits_behind_thirty_one_others_and_no_more() -> None:
+    bucket = TokenBucket(qps=10, burst=1)
+    order: list[str] = []
+
+    async def caller(name: str, *, preferred: bool = False) -> None:
+        await bucket.take(preferred=preferred)
+        order.append(name)
+
+    await bucket.take()
+    many = [caller(str(number)) for number in range(70)]
+    await asyncio.gather(*many, *(caller(f"page {number}", preferred=True) for number in range(4)))
+    assert [place for place, name in enumerate(order) if name.startswith("page")] == [31, 63, 72, 73]
+    assert order[72:] == ["page 2", "page 3"], "once nobody else waits, every turn is theirs"
+
+
+async def test_a_page_of_a_list_does_not_wait_behind_all_other_calls() -> None:
+    client = Watched(qps=10, burst=1).guard(ScriptedClient())
+    await client.observe("first")
+    calls = [asyncio.create_task(client.pause(str(number))) for number in range(50)]
+    await asyncio.sleep(0)
+    started = loop_time()
+    await client.list_page()
+    assert loop_time() - started < 3.5, "behind some calls, not behind all fifty"
+    await asyncio.gather(*calls)
+
+
+async def test_a_caller_that_gives_up_takes_nobody_elses_turn() -> None:
+    bucket = TokenBucket(qps=1, burst=1)
+    await bucket.take()
+    impatient = asyncio.create_task(bucket.take())
+    patient = asyncio.create_task(bucket.take())
+    await asyncio.sleep(0.5)
+    impatient.cancel()
+    started = loop_time()
+    await patient
+    assert loop_time() - started == pytest.approx(0.5, abs=0.01)
+
+
+async def test_a_turn_given_to_a_caller_that_is_cancelled_at_that_moment_goes_to_the_next() -> None:
+    bucket = TokenBucket(qps=1, burst=1)
+    await bucket.take()
+    impatient = asyncio.create_task(bucket.take())
+    patient = asyncio.create_task(bucket.take())
+    await asyncio.sleep(0)
+    # The loop runs this right after the bucket's own timer, and so before the first in line wakes up.
+    asyncio.get_running_loop().call_at(loop_time() + 1.0 + 1e-10, impatient.cancel)
+    await asyncio.wait_for(patient, timeout=1.5)
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+
+
+async def test_an_idle_bucket_saves_up_no_more_than_its_burst() -> None:
+    bucket = TokenBucket(qps=10, burst=2)
+    await asyncio.sleep(3600)
+    started = loop_time()
+    for _ in range(12):
+        await bucket.take()
+    assert loop_time() - started == pytest.approx(1.0, abs=0.01)
+
+
+# --- throttling ------------------------------------------------------------------------------------------------
+
+
+async def test_a_retry_after_holds_for_the_whole_key() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=Throttled("slow down", retry_after=20.0))
+    client = watched.guard(guarded)
+    with pytest.raises(Throttled):
+        await client.pause("a")
+    guarded.answer = None
+    with pytest.raises(Throttled) as caught:
+        await client.observe("b")
+    assert caught.value.retry_after == pytest.approx(20.0)
+    await asyncio.sleep(20.0)
+    await client.observe("b")
+    assert guarded.calls == ["pause", "observe"]
+    assert watched.throttled == 1
+
+
+async def test_another_key_is_not_held_up() -> None:
+    watched = Watched()
+    with pytest.raises(Throttled):
+        await watched.guard(ScriptedClient(answer=Throttled("slow down", retry_after=20.0))).pause("a")
+    await watched.guard(ScriptedClient()).pause("b")
+
+
+async def test_a_short_retry_after_is_sat_out_and_the_call_sent_again() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=2.0) if loop_time() < 1 else None)
+    await watched.guard(guarded).pause("a")
+    assert guarded.called_at == pytest.approx([0.0, 2.1], abs=0.01)
+    assert watched.throttled == 1
+
+
+async def test_a_call_that_is_throttled_again_and_again_is_given_back() -> None:
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=1.0))
+    with pytest.raises(Throttled) as caught:
+        await Watched().guard(guarded).pause("a")
+    assert caught.value.retry_after == pytest.approx(1.0)
+    assert len(guarded.calls) == 3
+
+
+async def test_nothing_but_a_throttled_call_is_sent_again() -> None:
+    for error in (DEAD, REFUSED, IllegalState("not now", http_status=409)):
+        guarded = ScriptedClient(answer=error)
+        with pytest.raises(type(error)):
+            await Watched().guard(guarded).pause("a")
+        assert guarded.calls == ["pause"]
+
+
+async def test_those_who_wait_already_are_sent_away_when_a_long_retry_after_comes() -> None:
+    watched = Watched(qps=1, burst=2)
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down", retry_after=60.0))
+    client = watched.guard(guarded)
+    results = await outcomes(*(client.observe(f"s{number}") for number in range(20)))
+    assert all(isinstance(result, Throttled) and result.retry_after for result in results)
+    assert len(guarded.calls) == 1
+    assert loop_time() < 5
+
+
+async def test_without_a_time_the_breaks_grow_and_are_jittered() -> None:
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = Watched(random=0.5).guard(guarded)
+    while len(guarded.calls) < 12:
+        [result] = await outcomes(client.observe("s"))
+        assert isinstance(result, Throttled)
+        assert result.retry_after is not None
+        await asyncio.sleep(result.retry_after)
+    gaps = gaps_between(guarded.called_at)
+    assert gaps[:7] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30], abs=0.01)
+    assert max(gaps) == pytest.approx(30.0, abs=0.01)
+
+
+async def test_calls_that_left_before_the_break_do_not_prolong_it() -> None:
+    guarded = ScriptedClient(latency=0.0)
+    client = Watched(random=1.0).guard(guarded)
+    await client.observe("s")
+    guarded.latency = 0.5
+    guarded.answer = lambda: Throttled("slow down") if loop_time() < 1 else None
+    await asyncio.gather(*(client.observe(f"s{number}") for number in range(50)))
+    assert len(guarded.calls) == 1 + 50 + 50
+    assert guarded.called_at[51] == pytest.approx(1.5)
+
+
+async def test_success_makes_the_next_break_short_again() -> None:
+    guarded = ScriptedClient(answer=lambda: Throttled("slow down"), latency=0.0)
+    client = Watched(random=1.0).guard(guarded)
+    await outcomes(client.observe("s"))
+    guarded.answer = None
+    await asyncio.sleep(10)
+    await client.observe("s")
+    guarded.answer = lambda: Throttled("slow down") if len(guarded.calls) == 5 else None
+    await client.observe("s")
+    assert guarded.called_at[5] - guarded.called_at[4] == pytest.approx(1.0)
+
+
+async def test_after_a_break_the_key_starts_with_one_call_and_not_with_a_burst() -> None:
+    guarded = ScriptedClient(latency=0.0)
+    guarded.answer = lambda: Throttled("slow down", retry_after=2.0) if len(guarded.calls) == 1 else None
+    client = Watched(qps=10, burst=100).guard(guarded)
+    await asyncio.gather(*(client.observe(f"s{number}") for number in range(11)))
+    assert guarded.called_at[1] == pytest.approx(2.0)
+    assert guarded.called_at[-1] == pytest.approx(3.0)
+
+
+async def test_a_retry_after_of_years_is_not_believed() -> None:
+    guarded = ScriptedClient(answer=Throttled("slow down", retry_after=1e9))
+    client = Watched().guard(guarded)
+    await outcomes(client.observe("s"))
+    guarded.answer = None
+    await asyncio.sleep(3601)
+    await client.observe("s")
+
+
+# --- breaker of the key ----------------------------------------------------------------------------------------
+
+
+async def test_fifty_resources_with_a_refused_key_make_fewer_than_thirty_calls_in_ten_minutes() -> None:
+    watched = Watched(random=1.0)
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
+
+    async def resource(number: int) -> None:
+        while loop_time() < 600:
+            with pytest.raises(CredentialsRejected):
+                await client.observe(f"s{number}")
+            await asyncio.sleep(5 + number / 10)
+
+    await asyncio.gather(*(resource(number) for number in range(50)))
+    assert 3 <= len(guarded.calls) < 30
+    assert watched.breakers == [("credentials", 1)]
+
+
+async def test_a_refused_key_is_tried_at_growing_intervals() -> None:
+    guarded = ScriptedClient(answer=lambda: REFUSED, latency=0.0)
+    client = Watched().guard(guarded)
+    while loop_time() < 2000:
+        await outcomes(client.observe("s"))
+        await asyncio.sleep(1)
+    gaps = gaps_between(guarded.called_at)
+    assert gaps == pytest.approx([30, 60, 120, 240, 300, 300, 300, 300, 300], abs=1.01)
+
+
+async def test_a_key_that_works_again_serves_everybody_after_one_try() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
+    await outcomes(client.observe("s"))
+    guarded.answer = None
+    await asyncio.sleep(31)
+    results = await outcomes(*(client.observe(f"s{number}") for number in range(10)))
+    assert [type(result) for result in results] == [Observation] + [CredentialsRejected] * 9
+    assert len(guarded.calls) == 2
+    await client.observe("s")
+    assert watched.breakers == [("credentials", 1), ("credentials", -1)]
+
+
+async def test_a_cancelled_try_leaves_the_next_caller_free_to_try() -> None:
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = Watched().guard(guarded)
+    await outcomes(client.observe("s"))
+    guarded.answer = None
+    await asyncio.sleep(31)
+    trial = asyncio.create_task(client.observe("s"))
+    await asyncio.sleep(0.01)
+    trial.cancel()
+    await outcomes(trial_done(trial))
+    await client.observe("s")
+
+
+async def trial_done(task: asyncio.Task[Observation]) -> None:
+    await task
+
+
+async def test_a_new_key_is_a_new_account_and_is_tried_at_once() -> None:
+    watched = Watched()
+    await outcomes(watched.guard(ScriptedClient(answer=lambda: REFUSED)).observe("s"))
+    await watched.guard(ScriptedClient()).observe("s")
+
+
+async def test_the_first_call_of_a_key_goes_alone() -> None:
+    guarded = ScriptedClient()
+    client = Watched().guard(guarded)
+    await asyncio.gather(*(client.observe(f"s{number}") for number in range(10)))
+    assert guarded.called_at == pytest.approx([0.0] + [0.1] * 9, abs=0.01)
+
+
+async def test_cancelling_the_first_call_sets_the_others_free() -> None:
+    guarded = ScriptedClient(latency=1000.0)
+    client = Watched().guard(guarded)
+    first = asyncio.create_task(client.observe("first"))
+    others = [asyncio.create_task(client.observe(f"s{number}")) for number in range(5)]
+    await asyncio.sleep(1)
+    guarded.latency = 0.1
+    first.cancel()
+    await asyncio.wait_for(asyncio.gather(*others), timeout=1)
+
+
+async def test_other_refusals_do_not_count_against_the_key() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: IllegalState("not now", http_status=409))
+    client = watched.guard(guarded)
+    for _ in range(20):
+        with pytest.raises(IllegalState):
+            await client.pause("s")
+    assert len(guarded.calls) == 20
+    assert watched.breakers == []
+
+
+# --- breaker of the endpoint -----------------------------------------------------------------------------------
+
+
+async def test_a_dead_endpoint_is_left_alone_by_all_keys() -> None:
+    watched = Watched()
+    accounts = [ScriptedClient(answer=lambda: DEAD, latency=0.0) for _ in range(5)]
+    clients = [watched.guard(guarded) for guarded in accounts]
+    for client in clients:
+        await outcomes(client.pause("s"))
+    assert watched.breakers == [("endpoint", 1)]
+    bystander = ScriptedClient()
+    with pytest.raises(ApiUnavailable, match="cannot connect") as caught:
+        await watched.guard(bystander).pause("s")
+    assert not caught.value.outcome_unknown, "nothing was sent"
+    assert bystander.calls == []
+
+
+async def test_a_dead_endpoint_is_tried_by_one_call_at_a_time_at_most_half_a_minute_apart() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: DEAD, latency=0.2)
+    client = watched.guard(guarded)
+
+    async def resource() -> None:
+        while loop_time() < 600:
+            await outcomes(client.observe("s"))
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(resource() for _ in range(20)))
+    tried = sorted(guarded.called_at)
+    tried = [at for at in tried if at > 1]
+    gaps = gaps_between(tried)
+    assert min(gaps) >= 1
+    assert 30 <= max(gaps) < 31.5
+    assert len(tried) > 15
+
+
+async def test_an_endpoint_that_is_back_is_found_by_the_next_try() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: DEAD, latency=0.0)
+    client = watched.guard(guarded)
+    while loop_time() < 300:
+        await outcomes(client.observe("s"))
+        await asyncio.sleep(1)
+    guarded.answer = None
+    back_at = loop_time()
+    await asyncio.sleep(30)
+    await client.observe("s")
+    assert loop_time() - back_at <= 31
+    assert watched.breakers == [("endpoint", 1), ("endpoint", -1)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiUnavailable("unknown code", http_status=400, code="Strange.Code"),
+        Throttled("slow down", retry_after=0.0),
+        IllegalState("not now", http_status=409),
+    ],
+    ids=["unknown code", "throttled", "refused"],
+)
+async def test_an_endpoint_that_answers_is_not_dead(error: AgbError) -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: error, latency=0.0)
+    client = watched.guard(guarded)
+    for number in range(20):
+        await outcomes(client.observe("s"))
+        assert len(guarded.calls) > number
+    assert watched.breakers == []
+
+
+async def test_failures_with_answers_between_them_do_not_open_the_breaker() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(latency=0.0)
+    guarded.answer = lambda: DEAD if len(guarded.calls) % 5 else None
+    client = watched.guard(guarded)
+    for _ in range(50):
+        await outcomes(client.observe("s"))
+    assert len(guarded.calls) == 50
+    assert watched.breakers == []
+
+
+async def test_many_calls_failing_at_once_open_it_once_and_only_shortly() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(latency=0.0)
+    client = watched.guard(guarded)
+    await client.observe("s")
+    guarded.answer, guarded.latency = lambda: DEAD, 0.5
+    await outcomes(*(client.observe(f"s{number}") for number in range(100)))
+    guarded.answer = None
+    await asyncio.sleep(1.01)
+    await client.observe("s")
+    assert watched.breakers == [("endpoint", 1), ("endpoint", -1)]
+
+
+async def test_a_dead_endpoint_says_nothing_of_the_key() -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: REFUSED)
+    client = watched.guard(guarded)
+    await outcomes(client.observe("s"))
+    guarded.answer = lambda: DEAD
+    await asyncio.sleep(31)
+    with pytest.raises(ApiUnavailable):
+        await client.observe("s")
+    assert watched.breakers == [("credentials", 1)]
+    guarded.answer = None
+    await client.observe("s")
+    assert watched.breakers == [("credentials", 1), ("credentials", -1)]
+
+
+@pytest.mark.parametrize("error", [DEAD, REFUSED], ids=["endpoint", "key"])
+async def test_a_call_that_was_not_sent_for_want_of_the_lease_closes_no_breaker(error: AgbError) -> None:
+    watched = Watched()
+    guarded = ScriptedClient(answer=lambda: error, latency=0.0)
+    client = watched.guard(guarded)
+    for _ in range(5):
+        await outcomes(client.observe("s"))
+    guarded.answer = lambda: NotLeading("another replica may be at work")
+    await asyncio.sleep(31)
+    with pytest.raises(NotLeading):
+        await client.observe("s")
+    assert [change for _, change in watched.breakers] == [1]

@@ -1,0 +1,450 @@
+"""Requests to an API server that behaves badly end in the error that tells the caller what to do."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiohttp import web
+
+from agb_operator.kube.cluster import Cluster, connect_cluster
+from agb_operator.model.errors import (
+    ClusterError,
+    ClusterForbidden,
+    ClusterRefused,
+    ClusterUnavailable,
+    Conflict,
+    ObjectNotFound,
+    StartupError,
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ApiServer:
+    """A stand-in that answers every request as told, and keeps the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[web.Request] = []
+        self.answer: Handler = self.nothing
+        self.url = ""
+        self._more = asyncio.Condition()
+
+    async def seen(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.requests) >= count)
+
+    async def nothing(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({})
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        async with self._more:
+            self._more.notify_all()
+        return await self.answer(request)
+
+    def says(self, status: int, body: object = None, text: str | None = None, **headers: str) -> None:
+        async def answer(_: web.Request) -> web.StreamResponse:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            return web.Response(
+                status=status,
+                text=json.dumps(body) if text is None else text,
+                headers=sent,
+                content_type="application/json",
+            )
+
+        self.answer = answer
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    server = ApiServer()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", server.handle)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
+    await runner.cleanup()
+
+
+def kubeconfig(path: Path, server: str, **user: object) -> Path:
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "users": [{"name": "test", "user": user}],
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+Connect = Callable[..., Awaitable[Cluster]]
+
+
+@pytest.fixture
+async def connect(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
+    """Connect to the server as a kubeconfig's user says."""
+    clusters: list[Cluster] = []
+
+    async def connect(timeout: float = 10.0, **user: object) -> Cluster:
+        file = kubeconfig(tmp_path / "kubeconfig", server.url, **(user or {"token": "simulated-token"}))
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        clusters.append(await connect_cluster(timeout=timeout))
+        return clusters[-1]
+
+    yield connect
+    for cluster in clusters:
+        await cluster.close()
+
+
+def status(reason: str, message: str = "the server's words") -> dict[str, Any]:
+    return {"kind": "Status", "status": "Failure", "reason": reason, "message": message}
+
+
+class Refusal(NamedTuple):
+    why: str
+    http_status: int
+    body: object
+    error: type[ClusterError]
+
+
+REFUSALS = [
+    Refusal("a version that is no longer current", 409, status("Conflict"), Conflict),
+    Refusal("an object that exists already", 409, status("AlreadyExists"), Conflict),
+    Refusal("an object that is gone", 404, status("NotFound"), ObjectNotFound),
+    Refusal("a page of a proxy that knows no such path", 404, "404 page not found", ClusterUnavailable),
+    Refusal("no right to do so", 403, status("Forbidden"), ClusterForbidden),
+    Refusal("a token that is not accepted", 401, status("Unauthorized"), ClusterForbidden),
+    Refusal("an object that breaks the schema", 422, status("Invalid"), ClusterRefused),
+    Refusal("a malformed request", 400, status("BadRequest"), ClusterRefused),
+    Refusal("an object that is too large", 413, status("RequestEntityTooLarge"), ClusterRefused),
+    Refusal("a list token that expired", 410, status("Expired"), ClusterUnavailable),
+    Refusal("too many requests", 429, status("TooManyRequests"), ClusterUnavailable),
+    Refusal("an etcd that is away", 500, status("InternalError"), ClusterUnavailable),
+    Refusal("a load balancer without a server", 502, "<html>bad gateway</html>", ClusterUnavailable),
+    Refusal("a server that shuts down", 503, status("ServiceUnavailable"), ClusterUnavailable),
+    Refusal("a server that is too slow", 504, status("Timeout"), ClusterUnavailable),
+]
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.why)
+async def test_a_refusal_becomes_the_error_that_tells_what_to_do(
+    case: Refusal, server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    server.says(case.http_status, case.body)
+    with pytest.raises(ClusterError) as error:
+        await cluster.patch_status("ml", "batch", resource_version="1", patch={"phase": "Paused"})
+    assert type(error.value) is case.error
+    assert error.value.http_status == case.http_status
+    assert "PATCH /apis/agb.cloud/v1alpha1/namespaces/ml/agbsessions/batch/status" in error.value.message
+    if isinstance(case.body, dict):
+        assert "the server's words" in error.value.message
+
+
+async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn(
+    server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    enough = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await enough.wait()
+        return web.json_response({"kind": "AgbSession"})
+
+    server.answer = answer
+    busy = []
+    requests = [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(31)]
+    await server.seen(31)
+    busy.append(cluster.busy)
+    requests += [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(9)]
+    await server.seen(32)
+    busy.append(cluster.busy)
+    enough.set()
+    await asyncio.gather(*requests)
+    busy.append(cluster.busy)
+    assert busy == [False, True, False]
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)])
+async def test_the_server_s_wish_to_wait_is_handed_on(
+    header: str, seconds: float | None, server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    server.says(429, status("TooManyRequests"), Retry_After=header)
+    with pytest.raises(ClusterUnavailable) as error:
+        await cluster.read("ml", "batch")
+    assert error.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[]", "null", '{"cut', "{}"])
+async def test_an_answer_that_is_no_object_counts_as_none(text: str, server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    server.says(200, text=text)
+    with pytest.raises(ClusterUnavailable, match="no JSON object"):
+        await cluster.read("ml", "batch")
+
+
+async def test_a_server_that_never_answers_is_given_up_after_the_timeout(server: ApiServer, connect: Connect) -> None:
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    cluster = await connect(timeout=0.2)
+    server.answer = never
+    with pytest.raises(ClusterUnavailable, match=r"gave no answer in 0\.2 s"):
+        await cluster.read("ml", "batch")
+
+
+async def test_a_body_that_never_ends_is_given_up_after_the_timeout(server: ApiServer, connect: Connect) -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"{")
+        await asyncio.sleep(3600)
+        return response
+
+    cluster = await connect(timeout=0.2)
+    server.answer = trickle
+    with pytest.raises(ClusterUnavailable, match="gave no answer"):
+        await cluster.read("ml", "batch")
+
+
+async def test_a_connection_that_breaks_is_told_with_the_server_s_address(server: ApiServer, connect: Connect) -> None:
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    cluster = await connect()
+    server.answer = hang_up
+    with pytest.raises(ClusterUnavailable, match=f"cannot reach the API server at {server.url}"):
+        await cluster.read("ml", "batch")
+
+
+async def test_a_list_that_is_none_is_not_taken_for_an_empty_one(server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    server.says(200, {"metadata": {}, "welcome": "to the gateway"})
+    with pytest.raises(ClusterUnavailable, match="no list"):
+        await cluster.list_names()
+
+
+@pytest.mark.parametrize("name", ["../../kube-system/secrets/admin", "..", "", "A", "a/b", "a?b", "a%2fb", "-a", "a."])
+async def test_what_cannot_be_a_name_never_becomes_part_of_a_url(
+    name: str, server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    with pytest.raises(ObjectNotFound, match="cannot be the name"):
+        await cluster.read_secret("ml", name)
+    with pytest.raises(ObjectNotFound, match="cannot be the name"):
+        await cluster.read_secret(name, "agb-credentials")
+    assert server.requests == []
+
+
+async def test_a_secret_without_entries_is_empty(server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    server.says(200, {"kind": "Secret", "type": "Opaque"})
+    assert await cluster.read_secret("ml", "agb-credentials") == {}
+
+
+async def test_requests_say_who_sends_them(server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    server.says(200, {"kind": "AgbSession"})
+    await cluster.read("ml", "batch")
+    (request,) = server.requests
+    assert request.headers["Authorization"] == "Bearer simulated-token"
+    assert request.headers["User-Agent"].startswith("agb-operator/")
+
+
+class Gate:
+    """Lets one token in, and refuses every other with 401."""
+
+    def __init__(self, server: ApiServer, token: str) -> None:
+        self.token = token
+        server.answer = self.answer
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] != f"Bearer {self.token}":
+            return web.json_response(status("Unauthorized"), status=401)
+        return web.json_response({"kind": "AgbSession"})
+
+
+async def test_a_token_that_was_replaced_in_its_file_is_read_again_when_refused(
+    server: ApiServer, connect: Connect, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("simulated-token-1\n")
+    cluster = await connect(tokenFile=str(file))
+    gate = Gate(server, "simulated-token-1")
+    await cluster.read("ml", "batch")
+    gate.token = "simulated-token-2"
+    file.write_text("simulated-token-2\n")
+    assert await asyncio.gather(*(cluster.read("ml", "batch") for _ in range(20))) == [{"kind": "AgbSession"}] * 20
+
+
+async def test_the_watch_s_session_carries_the_credentials_and_tells_of_what_was_accepted(
+    server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    told: list[str] = []
+    async with await cluster.open_session(told.append, told.append) as session:
+        await session.get(cluster.server + "/good?watch=true")
+        server.says(410)
+        await session.get(cluster.server + "/gone")
+    assert {request.headers["Authorization"] for request in server.requests} == {"Bearer simulated-token"}
+    assert told == ["/good"]
+
+
+async def test_the_watch_waits_for_credentials_that_the_server_accepts(
+    server: ApiServer, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agb_operator.kube.connection._RENEWAL_PAUSE", 0.05)
+    file = tmp_path / "token"
+    file.write_text("simulated-token-1")
+    cluster = await connect(tokenFile=str(file))
+    Gate(server, "simulated-token-2")
+    opening = asyncio.create_task(cluster.open_session(lambda _: None, lambda _: None))
+    async with asyncio.timeout(30):
+        await server.seen(3)
+    assert not opening.done()
+    file.write_text("simulated-token-2")
+    async with asyncio.timeout(30), await opening as session:
+        answer = await session.get(cluster.server + "/watch")
+    assert answer.status == 200
+
+
+async def test_a_watch_that_is_not_allowed_is_asked_for_again_until_it_is(
+    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agb_operator.kube.connection._FORBIDDEN_PAUSE", 0.01)
+    cluster = await connect()
+    accepted: list[str] = []
+    forbidden: list[str] = []
+    async with await cluster.open_session(accepted.append, forbidden.append) as session:
+        server.says(403)
+        watching = asyncio.create_task(session.get(cluster.server + "/watched?watch=true"))
+        async with asyncio.timeout(30):
+            await server.seen(4)
+            assert not watching.done()
+            server.says(200, {})
+            answer = await watching
+    assert answer.status == 200
+    assert accepted == ["/watched"]
+    assert set(forbidden) == {"/watched"}
+    assert len(forbidden) >= 2
+
+
+EXEC = {"apiVersion": "client.authentication.k8s.io/v1"}
+
+
+async def test_an_exec_plugin_is_asked_again_when_its_token_is_refused(
+    server: ApiServer, connect: Connect, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    plugin = tmp_path / "plugin"
+    credential = {**EXEC, "kind": "ExecCredential", "status": {"token": "run-%s"}}
+    plugin.write_text(f"""#!/bin/sh
+echo run >> {runs}
+printf '{json.dumps(credential)}' "$(wc -l < {runs} | tr -d ' ')"
+""")
+    plugin.chmod(0o755)
+    cluster = await connect(exec={**EXEC, "command": str(plugin)})
+    gate = Gate(server, "run-1")
+    await cluster.read("ml", "batch")
+    gate.token = "run-2"
+    await asyncio.gather(*(cluster.read("ml", "batch") for _ in range(20)))
+    assert runs.read_text().splitlines() == ["run", "run"]
+
+
+async def test_a_token_that_stays_refused_is_not_read_or_sent_in_a_storm(
+    server: ApiServer, connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("simulated-token-1")
+    cluster = await connect(tokenFile=str(file))
+    Gate(server, "another")
+    caplog.set_level("INFO", logger="agb_operator.kube.connection")
+    for _ in range(10):
+        with pytest.raises(ClusterForbidden) as error:
+            await cluster.read("ml", "batch")
+        assert "simulated-token" not in str(error.value)
+    assert len(server.requests) == 10
+    assert len(caplog.records) == 1
+
+
+async def test_a_kubeconfig_that_went_away_leaves_the_refusal_standing(
+    server: ApiServer, connect: Connect, tmp_path: Path
+) -> None:
+    cluster = await connect(token="simulated-token")
+    (tmp_path / "kubeconfig").unlink()
+    Gate(server, "another")
+    with pytest.raises(ClusterForbidden):
+        await cluster.read("ml", "batch")
+
+
+async def test_a_crd_that_turns_up_a_moment_later_is_waited_for(server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    served = {"resources": [{"name": "agbsessions"}, {"name": "agbsessions/status"}]}
+
+    async def discovery(request: web.Request) -> web.StreamResponse:
+        if len(server.requests) == 1:
+            return web.Response(status=404, text="404 page not found")
+        if request.path.endswith("v1alpha1"):
+            return web.json_response(served)
+        return web.json_response({"kind": "PartialObjectMetadataList", "metadata": {}})
+
+    server.answer = discovery
+    await cluster.check(["ml", "web"], patience=20)
+    assert [request.path.removeprefix("/apis/agb.cloud/v1alpha1") for request in server.requests] == [
+        "", "", "/namespaces/ml/agbsessions", "/namespaces/web/agbsessions",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body", ["404 page not found", {"resources": [{"name": "agbsessions"}]}], ids=["none", "other"]
+)
+async def test_a_missing_crd_is_told_with_the_way_to_install_it(
+    body: object, server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    server.says(200 if isinstance(body, dict) else 404, body)
+    with pytest.raises(StartupError, match=r"apply crds/agbsessions\.yaml") as error:
+        await cluster.check(patience=0)
+    assert "\n" not in str(error.value)
+
+
+async def test_an_unreachable_server_is_told_in_one_line(connect: Connect, server: ApiServer) -> None:
+    server.url = "http://127.0.0.1:1"
+    cluster = await connect()
+    with pytest.raises(StartupError, match=r"127\.0\.0\.1:1: Connection refused: .*can be reached from here") as error:
+        await cluster.check(patience=0)
+    assert "\n" not in str(error.value)
+
+
+async def test_waiting_for_the_cluster_is_told_once(
+    connect: Connect, server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.url = "http://127.0.0.1:1"
+    cluster = await connect()
+    with pytest.raises(StartupError):
+        await cluster.check(patience=1.5)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["waiting"]
+
+
+async def test_a_certificate_that_is_none_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", token="simulated-token")
+    content = json.loads(file.read_text())
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(b"none").decode()
+    file.write_text(json.dumps(content))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    with pytest.raises(StartupError, match="cannot use the certificates"):
+        await connect_cluster()

@@ -1,0 +1,297 @@
+"""How a session comes into being: intent, look-up, createSession, id; and never two for one resource."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agb_operator.model.resource import AgbSession
+from agb_operator.model.states import Observation
+from agb_operator.model.status import OperationState, OperationType, Phase
+from agb_operator.policy.creation import (
+    GRACE,
+    LOOK_AGAIN,
+    create_attempts,
+    created_report,
+    living,
+    may_have_duplicates,
+    needs_lookup,
+    plan_creation,
+)
+from agb_operator.policy.decide import before_looking
+from agb_operator.policy.wording import SLOW, Action, Facts, Plan
+from unit.builders import (
+    NO_FACTS,
+    NOW,
+    a_session,
+    a_status,
+    an_operation,
+    carried_on,
+    conditions,
+    later,
+    said,
+    seen,
+)
+
+CREATE = OperationType.CREATE
+JUST_SENT, LONG_SENT = Facts(since_create=1.0), Facts(since_create=GRACE)
+
+
+def intending(*, attempts: int = 1, **fields: Any) -> AgbSession:
+    """Build a resource whose intent to create a session is in its status."""
+    operation = an_operation(CREATE, attempts=attempts, message=fields.pop("message", ""))
+    return a_session(status=a_status(session_id="", phase=Phase.CREATING, operation=operation), **fields)
+
+
+def decide(session: AgbSession, *found: Observation, facts: Facts = NO_FACTS, at: float = 0) -> Plan:
+    return plan_creation(session, found, now=later(at), facts=facts)
+
+
+def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
+    session = a_session(held=False)
+    first = before_looking(session, facts=NO_FACTS)
+    assert first is not None
+    assert (first.action, first.report) == (Action.ADD_FINALIZER, None)
+
+    session = a_session()
+    assert not needs_lookup(session)
+    intent = decide(session)
+    assert (intent.action, intent.requeue) == (Action.NONE, 0.0)
+    session = carried_on(session, intent)
+    assert needs_lookup(session)
+    operation = session.status.operation
+    assert operation is not None
+    assert (operation.state, operation.attempts, operation.started_at) == (OperationState.IN_PROGRESS, 1, NOW)
+    assert conditions(session) == {
+        "Ready": ("False", "Creating"),
+        "Paused": ("False", "Creating"),
+        "Reconciling": ("True", "Creating"),
+    }
+
+    assert said(session, "Paused") == "There is no session yet."
+
+    assert decide(session).action == Action.CREATE
+
+    report, news = created_report(session, session_id="session-7", request_id="7C0E", now=later(1))
+    session = carried_on(session, Plan(report=report))
+    assert session.session_id == "session-7"
+    assert not needs_lookup(session)
+    assert session.status.operation == replace(operation, request_id="7C0E")
+    assert said(session, "Paused") == "The session has not been looked at yet."
+    assert (news.reason, news.warning) == ("Created", False)
+    assert news.message == "Created session session-7 from image agb-code-space-1."
+
+
+def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
+    session = intending(labels={"team": "a"})
+
+    report, _ = created_report(session, session_id="session-7", request_id="", now=NOW)
+
+    assert report.labels == {"team": "a"}
+
+
+def test_the_event_of_a_replacement_names_both_sessions() -> None:
+    session = intending(message="Takes the place of session-1.")
+
+    _, news = created_report(session, session_id="session-7", request_id="", now=NOW)
+
+    assert "session-7" in news.message
+    assert "session-1" in news.message
+
+
+def test_what_is_replaced_is_remembered_from_one_intent_to_the_next() -> None:
+    session = intending(attempts=0, message="Takes the place of session-1.")
+
+    after = carried_on(session, decide(session))
+
+    operation = after.status.operation
+    assert operation is not None
+    assert (operation.attempts, operation.message) == (1, "Takes the place of session-1.")
+
+
+def test_an_operation_of_another_kind_says_nothing_of_creates() -> None:
+    session = a_session(status=a_status(session_id="", operation=an_operation(OperationType.PAUSE, attempts=7)))
+
+    assert not needs_lookup(session)
+    after = carried_on(session, decide(session, at=601))
+    operation = after.status.operation
+    assert operation is not None
+    assert (operation.type, operation.attempts, operation.message) == (CREATE, 1, "")
+    assert conditions(after)["Ready"] == ("False", "Creating")
+
+
+def test_intents_are_counted_for_creation_alone() -> None:
+    assert create_attempts(intending(attempts=2)) == 2
+    assert create_attempts(a_session(status=a_status(operation=an_operation(OperationType.PAUSE)))) == 0
+    assert create_attempts(a_session()) == 0
+
+
+# After a create whose outcome is not known
+
+
+def test_no_second_create_is_sent_while_the_first_ones_session_may_still_show_up() -> None:
+    decided = decide(intending(), facts=JUST_SENT)
+
+    assert (decided.action, decided.report, decided.requeue) == (Action.NONE, None, LOOK_AGAIN)
+
+
+def test_look_ups_have_to_stay_empty_for_half_a_minute() -> None:
+    assert GRACE == 30.0
+    assert decide(intending(), facts=Facts(since_create=29.9)).report is None
+    assert decide(intending(), facts=Facts(since_create=30.0)).report is not None
+
+
+def test_after_the_grace_period_the_intent_is_stated_anew_before_the_next_create() -> None:
+    session = intending()
+
+    again = decide(session, facts=LONG_SENT, at=31)
+    session = carried_on(session, again)
+
+    assert (again.action, again.requeue) == (Action.NONE, 0.0)
+    operation = session.status.operation
+    assert operation is not None
+    assert (operation.attempts, operation.started_at) == (2, NOW), "the timeout counts from the first intent"
+    assert decide(session).action == Action.CREATE
+    assert may_have_duplicates(session)
+
+
+@pytest.mark.parametrize("facts", [NO_FACTS, JUST_SENT, LONG_SENT])
+@pytest.mark.parametrize("deleting", [True, False])
+@pytest.mark.parametrize("policy", ["Manage", "Observe"])
+def test_what_an_interrupted_create_left_is_taken_over_whatever_else_is_true(
+    facts: Facts, deleting: bool, policy: str
+) -> None:
+    session = intending(deleting=deleting, managementPolicy=policy)
+
+    decided = decide(session, seen("RUNNING", "session-8"), facts=facts)
+    after = carried_on(session, decided)
+
+    assert (decided.action, decided.requeue) == (Action.NONE, 0.0)
+    assert (after.session_id, after.status.session_status) == ("session-8", "RUNNING")
+    assert after.status.labels is None, "they may be those of an earlier spec"
+    assert after.status.operation == session.status.operation, "it has come into being, but does not run yet"
+    assert [e.reason for e in decided.events] == ["Created"]
+    assert "session-8" in decided.events[0].message
+
+
+def test_of_several_the_oldest_is_taken_over() -> None:
+    found = [seen("RUNNING", "session-8"), seen("RUNNING", "session-9")]
+
+    after = carried_on(intending(), decide(intending(), *found))
+
+    assert after.session_id == "session-8"
+
+
+@pytest.mark.parametrize("ending", ["DELETING", "DELETED", "FINISH"])
+def test_a_session_that_is_ending_is_not_taken_over(ending: str) -> None:
+    assert decide(intending(), seen(ending, "session-8")).action == Action.CREATE
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        ([], []),
+        ([seen("PAUSED", "a"), seen("DELETING", "b"), seen("HIBERNATING", "c")], ["a", "c"]),
+    ],
+)
+def test_whatever_is_not_ending_counts_as_a_session_that_exists(found: Sequence[Observation], kept: list[str]) -> None:
+    assert [observation.session_id for observation in living(found)] == kept
+
+
+def test_a_create_that_takes_longer_than_the_timeout_is_said_to_have_failed_and_goes_on() -> None:
+    session = intending(attempts=3)
+
+    again = decide(session, facts=LONG_SENT, at=601)
+    after = carried_on(session, again)
+
+    assert conditions(after)["Ready"] == ("False", "CreateFailed")
+    assert conditions(after)["Reconciling"] == ("True", "CreateFailed")
+    assert "within spec.timeout" in said(after)
+
+
+def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
+    session = intending()
+
+    report, _ = created_report(session, session_id="session-7", request_id="", now=later(601))
+    after = carried_on(session, Plan(report=report))
+    taken = carried_on(session, decide(session, seen("RUNNING", "session-8"), at=601))
+
+    assert conditions(after)["Ready"] == ("False", "Creating")
+    assert conditions(taken)["Ready"] == ("False", "Creating")
+    assert said(after) == "AGB has created the session."
+    for late in (after, taken):
+        operation = late.status.operation
+        assert operation is not None
+        assert operation.started_at == later(601), "what held up the call is no delay of the session's start"
+
+
+# Deletion and Observe
+
+
+def test_a_deletion_waits_for_a_create_that_may_have_been_sent() -> None:
+    decided = decide(intending(deleting=True), facts=JUST_SENT)
+
+    assert (decided.action, decided.requeue) == (Action.NONE, LOOK_AGAIN)
+
+
+@pytest.mark.parametrize("facts", [NO_FACTS, LONG_SENT])
+def test_a_deletion_lets_go_when_no_session_came_into_being(facts: Facts) -> None:
+    assert decide(intending(deleting=True), facts=facts).action == Action.REMOVE_FINALIZER
+
+
+def test_a_deletion_while_creating_takes_the_session_over_first_so_that_it_is_released() -> None:
+    session = intending(deleting=True)
+
+    after = carried_on(session, decide(session, seen("RUNNING", "session-8"), facts=JUST_SENT))
+
+    assert before_looking(after, facts=NO_FACTS) is None, "it is looked at and released from here on"
+    assert after.session_id == "session-8"
+    assert after.status.phase == Phase.DELETING
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_observe_creates_nothing_and_says_what_to_do(attempts: int) -> None:
+    session = intending(attempts=attempts, managementPolicy="Observe", held=False)
+
+    decided = decide(session)
+    after = carried_on(session, decided)
+
+    assert (decided.action, decided.requeue) == (Action.NONE, SLOW)
+    assert conditions(after) == {
+        "Ready": ("False", "SessionNotFound"),
+        "Paused": ("False", "SessionNotFound"),
+        "Stalled": ("True", "SessionNotFound"),
+    }
+    assert "Set it to Manage to create one" in said(after)
+    assert said(after, "Paused") == "There is no session."
+    assert after.status.phase == Phase.PENDING
+
+
+# Duplicates
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "attempts", "may"),
+    [
+        (CREATE, OperationState.IN_PROGRESS, 1, False),
+        (CREATE, OperationState.IN_PROGRESS, 2, True),
+        (CREATE, OperationState.SUCCEEDED, 2, True),
+        (CREATE, OperationState.FAILED, 2, False),
+        (OperationType.PAUSE, OperationState.IN_PROGRESS, 2, False),
+    ],
+)
+def test_duplicates_are_possible_after_more_than_one_intent(
+    kind: OperationType, state: OperationState, attempts: int, may: bool
+) -> None:
+    session = a_session(status=a_status(operation=an_operation(kind, state, attempts=attempts)))
+
+    assert may_have_duplicates(session) == may
+
+
+def test_observe_releases_no_duplicates() -> None:
+    assert not may_have_duplicates(intending(attempts=2, managementPolicy="Observe"))
+
+
+def test_a_resource_without_an_operation_has_no_duplicates() -> None:
+    assert not may_have_duplicates(a_session())

@@ -1,0 +1,635 @@
+"""The plan table: for every state that may be wanted and every one that may be seen, what is done and what is said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from agb_operator.model.resource import AgbSession
+from agb_operator.model.states import DesiredState, Observation, SessionState
+from agb_operator.model.status import OperationState, OperationType, Phase, Report, Truth
+from agb_operator.policy.decide import TABLE, before_looking, is_settled, plan
+from agb_operator.policy.wording import SLOW, Action, Facts
+from unit.builders import (
+    ID,
+    IMAGE,
+    NO_FACTS,
+    NOW,
+    a_body,
+    a_session,
+    a_status,
+    an_operation,
+    carried_on,
+    conditions,
+    not_found,
+    said,
+    seen,
+)
+
+WORDS = {
+    SessionState.STARTING: "STARTING",
+    SessionState.RUNNING: "RUNNING",
+    SessionState.PAUSING: "PAUSING",
+    SessionState.PAUSED: "PAUSED",
+    SessionState.RESUMING: "RESUMING",
+    SessionState.DELETING: "DELETING",
+    SessionState.RELEASED: "FINISH",
+    SessionState.UNKNOWN: "HIBERNATING",
+}
+POLL, SETTLED, AT_ONCE = 2.0, None, 0.0
+"""Seconds until the next pass: the default pollInterval, none (the resync looks after it), and none to lose."""
+
+BELIEVED = Facts(missing_looks=2, missing_for=6.0)
+
+
+def a_look(state: SessionState) -> Observation:
+    return not_found() if state == SessionState.NOT_FOUND else seen(WORDS[state])
+
+
+def wanting(desired: DesiredState, **spec: Any) -> AgbSession:
+    """Build a resource with a session that nothing was said of yet."""
+    return a_session(
+        status=replace(a_status(), conditions=()),
+        deleting=desired == DesiredState.GONE,
+        paused=desired == DesiredState.PAUSED,
+        **spec,
+    )
+
+
+def words(report: Report) -> str:
+    """Give phase, Ready, Paused and what else is present, as a row of the table has it."""
+    parts = [str(report.phase), f"{report.ready.status}/{report.ready.reason}"]
+    parts.append(f"{report.paused.status}/{report.paused.reason}")
+    if report.stalled is not None:
+        parts.append(f"Stalled/{report.stalled.reason}")
+    elif report.reconciling:
+        parts.append("Reconciling")
+    return " ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A row: what is done, what is said (phase, Ready, Paused, more), and when to look again."""
+
+    why: str
+    desired: DesiredState
+    seen: SessionState
+    does: Action
+    says: str
+    again: float | None
+
+
+RUN, PAUSE, GONE = DesiredState.RUNNING, DesiredState.PAUSED, DesiredState.GONE
+S = SessionState
+NONE = Action.NONE
+
+CASES = [
+    # Wanted: running
+    Case(
+        why="a session that starts is waited for",
+        desired=RUN,
+        seen=S.STARTING,
+        does=NONE,
+        says="Creating False/Creating False/Creating Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that runs as asked is left alone",
+        desired=RUN,
+        seen=S.RUNNING,
+        does=NONE,
+        says="Running True/Running False/Running",
+        again=SETTLED,
+    ),
+    Case(
+        why="asked to run while pausing waits for the pause to end, since nothing is legal before",
+        desired=RUN,
+        seen=S.PAUSING,
+        does=NONE,
+        says="Pausing False/Pausing False/Pausing Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a paused session that is to run is resumed",
+        desired=RUN,
+        seen=S.PAUSED,
+        does=Action.RESUME,
+        says="Resuming False/Resuming False/Resuming Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that resumes as asked is waited for",
+        desired=RUN,
+        seen=S.RESUMING,
+        does=NONE,
+        says="Resuming False/Resuming False/Resuming Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that somebody else ends is watched, since no call can stop that",
+        desired=RUN,
+        seen=S.DELETING,
+        does=NONE,
+        says="Deleting False/Deleting False/Deleting Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that is over by the API's own word is lost, and a person decides",
+        desired=RUN,
+        seen=S.RELEASED,
+        does=NONE,
+        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
+        again=SLOW,
+    ),
+    Case(
+        why="a session that was twice not found is lost, and a person decides",
+        desired=RUN,
+        seen=S.NOT_FOUND,
+        does=NONE,
+        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
+        again=SLOW,
+    ),
+    Case(
+        why="a word that nobody knows is no licence to call anything",
+        desired=RUN,
+        seen=S.UNKNOWN,
+        does=NONE,
+        says="Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling",
+        again=10.0,
+    ),
+    # Wanted: paused
+    Case(
+        why="a session born paused has to run first",
+        desired=PAUSE,
+        seen=S.STARTING,
+        does=NONE,
+        says="Creating False/Creating False/Creating Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a running session that is to be paused is paused",
+        desired=PAUSE,
+        seen=S.RUNNING,
+        does=Action.PAUSE,
+        says="Pausing False/Pausing False/Pausing Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that pauses as asked is waited for",
+        desired=PAUSE,
+        seen=S.PAUSING,
+        does=NONE,
+        says="Pausing False/Pausing False/Pausing Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="paused as asked is ready, so that helm and Argo CD do not hang on it",
+        desired=PAUSE,
+        seen=S.PAUSED,
+        does=NONE,
+        says="Paused True/Paused True/Paused",
+        again=SETTLED,
+    ),
+    Case(
+        why="asked to pause while resuming waits for the resume to end",
+        desired=PAUSE,
+        seen=S.RESUMING,
+        does=NONE,
+        says="Resuming False/Resuming False/Resuming Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that somebody else ends is watched, paused or not",
+        desired=PAUSE,
+        seen=S.DELETING,
+        does=NONE,
+        says="Deleting False/Deleting False/Deleting Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a session that is over is not paused, whatever the spec says",
+        desired=PAUSE,
+        seen=S.RELEASED,
+        does=NONE,
+        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
+        again=SLOW,
+    ),
+    Case(
+        why="a session that was twice not found is not paused either",
+        desired=PAUSE,
+        seen=S.NOT_FOUND,
+        does=NONE,
+        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
+        again=SLOW,
+    ),
+    Case(
+        why="a word that nobody knows is never taken for paused",
+        desired=PAUSE,
+        seen=S.UNKNOWN,
+        does=NONE,
+        says="Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling",
+        again=10.0,
+    ),
+    # Wanted: gone
+    Case(
+        why="a session that starts is released once it runs",
+        desired=GONE,
+        seen=S.STARTING,
+        does=NONE,
+        says="Deleting False/Creating False/Creating Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a running session is released",
+        desired=GONE,
+        seen=S.RUNNING,
+        does=Action.RELEASE,
+        says="Deleting False/Deleting False/Deleting Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="release is legal in RUNNING only, so a pause has to end first",
+        desired=GONE,
+        seen=S.PAUSING,
+        does=NONE,
+        says="Deleting False/Pausing False/Pausing Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="AGB refuses to release a paused session, so it is resumed first",
+        desired=GONE,
+        seen=S.PAUSED,
+        does=Action.RESUME,
+        says="Deleting False/Resuming False/Resuming Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="a resume has to end before the release",
+        desired=GONE,
+        seen=S.RESUMING,
+        does=NONE,
+        says="Deleting False/Resuming False/Resuming Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="an accepted release is waited for",
+        desired=GONE,
+        seen=S.DELETING,
+        does=NONE,
+        says="Deleting False/Deleting False/Deleting Reconciling",
+        again=POLL,
+    ),
+    Case(
+        why="FINISH completes the deletion",
+        desired=GONE,
+        seen=S.RELEASED,
+        does=Action.REMOVE_FINALIZER,
+        says="",
+        again=None,
+    ),
+    Case(
+        why="not found, believed, completes the deletion",
+        desired=GONE,
+        seen=S.NOT_FOUND,
+        does=Action.REMOVE_FINALIZER,
+        says="",
+        again=None,
+    ),
+    Case(
+        why="a deletion that meets an unknown word calls nothing and names the two ways out",
+        desired=GONE,
+        seen=S.UNKNOWN,
+        does=NONE,
+        says="Deleting False/UnexpectedState Unknown/UnexpectedState Stalled/DeletionBlocked",
+        again=10.0,
+    ),
+]
+
+
+def test_the_table_has_a_step_for_every_wanted_and_every_seen_state() -> None:
+    assert {(desired, state) for desired in TABLE for state in TABLE[desired]} == {
+        (desired, state) for desired in DesiredState for state in SessionState
+    }
+
+
+def test_the_cases_cover_every_pair_once() -> None:
+    covered = [(case.desired, case.seen) for case in CASES]
+
+    assert sorted(covered) == sorted((desired, state) for desired in DesiredState for state in SessionState)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
+def test_each_pair_of_wanted_and_seen_state(case: Case) -> None:
+    decided = plan(wanting(case.desired), a_look(case.seen), now=NOW, facts=BELIEVED)
+
+    assert decided.action == case.does, case.why
+    assert ("" if decided.report is None else words(decided.report)) == case.says, case.why
+    assert decided.requeue == case.again, case.why
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
+def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(case: Case) -> None:
+    session = wanting(case.desired)
+    first = plan(session, a_look(case.seen), now=NOW, facts=BELIEVED)
+    after = carried_on(session, first)
+    state = {Action.PAUSE: S.PAUSING, Action.RESUME: S.RESUMING, Action.RELEASE: S.DELETING}.get(
+        first.action, case.seen
+    )
+
+    second = plan(after, a_look(state), now=NOW, facts=BELIEVED)
+
+    assert carried_on(after, second) == after, case.why
+    assert first.report is None or second.events == (), case.why
+
+
+OBSERVED = {
+    S.STARTING: ("Creating True/Observed False/Creating", POLL),
+    S.RUNNING: ("Running True/Observed False/Running", SETTLED),
+    S.PAUSING: ("Pausing True/Observed False/Pausing", POLL),
+    S.PAUSED: ("Paused True/Observed True/Paused", SETTLED),
+    S.RESUMING: ("Resuming True/Observed False/Resuming", POLL),
+    S.DELETING: ("Deleting True/Observed False/Deleting", POLL),
+    S.RELEASED: ("Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound", SLOW),
+    S.NOT_FOUND: ("Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound", SLOW),
+    S.UNKNOWN: ("Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling", 10.0),
+}
+
+
+@pytest.mark.parametrize("desired", [RUN, PAUSE])
+@pytest.mark.parametrize("state", SessionState)
+def test_observe_reports_what_is_seen_and_calls_nothing(desired: DesiredState, state: SessionState) -> None:
+    session = wanting(desired, managementPolicy="Observe", onSessionLost="Recreate")
+
+    decided = plan(session, a_look(state), now=NOW, facts=BELIEVED)
+
+    says, again = OBSERVED[state]
+    assert decided.action == Action.NONE
+    assert decided.report is not None
+    assert words(decided.report) == says
+    assert decided.requeue == again
+    assert decided.report.session_id == ID
+
+
+@pytest.mark.parametrize(
+    ("paused", "status", "differs"),
+    [(True, "RUNNING", True), (False, "PAUSED", True), (True, "PAUSED", False), (False, "RUNNING", False)],
+)
+def test_observe_says_when_the_spec_asks_for_something_else(paused: bool, status: str, differs: bool) -> None:
+    session = a_session(adopted=ID, managementPolicy="Observe", paused=paused)
+
+    after = carried_on(session, plan(session, seen(status), now=NOW, facts=NO_FACTS))
+
+    assert ("differs and is not enforced" in said(after)) == differs
+
+
+def test_the_first_report_says_whose_session_it_is_and_what_is_wanted() -> None:
+    session = a_session(adopted="session-9", paused=True, generation=4, held=False)
+
+    after = carried_on(session, plan(session, seen("RUNNING", "session-9"), now=NOW, facts=NO_FACTS)).status
+
+    assert after.session_id == "session-9"
+    assert (after.session_status, after.desired_state, after.observed_generation) == ("PAUSING", "Paused", 4)
+    assert {c.observed_generation for c in after.conditions} == {4}
+
+
+def test_an_answered_request_to_reconcile_is_noted() -> None:
+    session = a_session(adopted=ID, annotations={"agb.cloud/reconcile-requested-at": "1772366400"})
+
+    after = carried_on(session, plan(session, seen("RUNNING"), now=NOW, facts=NO_FACTS))
+
+    assert after.status.last_handled_reconcile_at == "1772366400"
+
+
+# Before any look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What is decided without a look; `does` None means that the session is to be looked at."""
+
+    why: str
+    session: AgbSession
+    does: Action | None
+    facts: Facts = NO_FACTS
+
+
+CREATE_SENT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=1))
+CREATE_MEANT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=0))
+RIVAL = Facts(other_claimant="ml/older")
+
+BEFORE = [
+    Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.ADD_FINALIZER),
+    Before(why="held already: go on", session=a_session(), does=None),
+    Before(why="an adopted session is retained unasked", session=a_session(adopted=ID, held=False), does=None),
+    Before(
+        why="an adopted session that is to be deleted is held",
+        session=a_session(adopted=ID, held=False, deletionPolicy="Delete"),
+        does=Action.ADD_FINALIZER,
+    ),
+    Before(
+        why="Retain needs no finalizer, so that nothing hangs after an uninstall",
+        session=a_session(deletionPolicy="Retain"),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="Observe needs none either", session=a_session(managementPolicy="Observe"), does=Action.REMOVE_FINALIZER
+    ),
+    Before(
+        why="an abandoned resource needs none either",
+        session=a_session(annotations={"agb.cloud/abandon": "true"}),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="back to Delete: held again",
+        session=a_session(held=False, status=a_status()),
+        does=Action.ADD_FINALIZER,
+    ),
+    Before(
+        why="an unusable spec without a session is not held",
+        session=a_session(timeout="never"),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="an unusable spec with a session stays held, since the session has to be ended",
+        session=a_session(timeout="never", status=a_status(), held=False),
+        does=Action.ADD_FINALIZER,
+    ),
+    Before(
+        why="deleted and not held: the API server finishes by itself",
+        session=a_session(deleting=True, held=False),
+        does=Action.NONE,
+    ),
+    Before(
+        why="deleted before a session was ever asked for",
+        session=a_session(deleting=True),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="deleted with an intent that was never sent",
+        session=a_session(deleting=True, status=CREATE_MEANT),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="deleted while a create may have been sent: look for its session",
+        session=a_session(deleting=True, status=CREATE_SENT),
+        does=None,
+    ),
+    Before(
+        why="deleted with a session: look at it",
+        session=a_session(deleting=True, status=a_status()),
+        does=None,
+    ),
+    Before(
+        why="Retain lets go at once, without AGB or the Secret",
+        session=a_session(deleting=True, status=a_status(), deletionPolicy="Retain"),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="abandon lets go at once, without AGB or the Secret",
+        session=a_session(deleting=True, status=a_status(), annotations={"agb.cloud/abandon": "true"}),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="Observe never ends a session",
+        session=a_session(deleting=True, status=a_status(), managementPolicy="Observe"),
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="who does not manage the session does not end it",
+        session=a_session(adopted=ID, deleting=True, deletionPolicy="Delete"),
+        facts=RIVAL,
+        does=Action.REMOVE_FINALIZER,
+    ),
+    Before(
+        why="an unusable spec does not keep a session alive",
+        session=a_session(deleting=True, status=a_status(), timeout="never"),
+        does=None,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", BEFORE, ids=lambda case: case.why)
+def test_what_needs_no_look(case: Before) -> None:
+    decided = before_looking(case.session, facts=case.facts)
+
+    assert (decided.action if decided is not None else None) == case.does
+    assert decided is None or decided.report is None
+
+
+def test_a_change_of_the_finalizer_is_followed_by_another_pass_at_once() -> None:
+    decided = before_looking(a_session(held=False), facts=NO_FACTS)
+
+    assert decided is not None
+    assert decided.requeue == AT_ONCE
+
+
+def unusable(spec: Mapping[str, Any]) -> AgbSession:
+    return AgbSession.from_body(a_body(spec=spec, finalizers=()))
+
+
+def test_an_unusable_spec_is_stalled_and_says_what_is_right() -> None:
+    session = unusable({"imageId": IMAGE, "timeout": "never"})
+
+    decided = before_looking(session, facts=NO_FACTS)
+
+    assert decided is not None
+    after = carried_on(session, decided)
+    assert conditions(after) == {
+        "Ready": ("False", "InvalidSpec"),
+        "Paused": ("Unknown", "InvalidSpec"),
+        "Stalled": ("True", "InvalidSpec"),
+    }
+    assert "spec.timeout must be a duration from 1s to 24h" in said(after)
+    assert after.status.phase == Phase.PENDING
+    assert decided.requeue == SLOW
+    assert [(e.reason, e.warning) for e in decided.events] == [("InvalidSpec", True)]
+
+
+def test_the_younger_of_two_resources_with_one_session_is_stalled_and_names_the_other() -> None:
+    session = a_session(adopted=ID, held=False)
+
+    decided = before_looking(session, facts=RIVAL)
+
+    assert decided is not None
+    after = carried_on(session, decided)
+    assert decided.action == Action.NONE
+    assert conditions(after) == {
+        "Ready": ("False", "SessionConflict"),
+        "Paused": ("Unknown", "SessionConflict"),
+        "Stalled": ("True", "SessionConflict"),
+    }
+    assert "ml/older" in said(after)
+    assert "set spec.managementPolicy to Observe" in said(after)
+
+
+def test_what_stalls_before_the_look_is_said_once() -> None:
+    session = a_session(adopted=ID, held=False)
+    first = before_looking(session, facts=RIVAL)
+    assert first is not None
+    after = carried_on(session, first)
+
+    again = before_looking(after, facts=RIVAL)
+
+    assert again is not None
+    assert again.events == ()
+    assert carried_on(after, again) == after
+
+
+def test_what_stalls_for_another_reason_than_before_is_said() -> None:
+    session = a_session(adopted=ID, held=False, status=a_status(reason="InvalidSpec"))
+
+    decided = before_looking(session, facts=RIVAL)
+
+    assert decided is not None
+    assert [e.reason for e in decided.events] == ["SessionConflict"]
+
+
+def test_a_manager_that_lost_its_session_to_an_older_one_no_longer_shows_what_it_last_saw() -> None:
+    session = a_session(adopted=ID, held=False, status=a_status(phase=Phase.RUNNING))
+
+    decided = before_looking(session, facts=RIVAL)
+
+    assert decided is not None
+    assert decided.report is not None
+    assert decided.report.phase == Phase.UNKNOWN
+
+
+# What the resync looks after
+
+WELL = a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("why", "session", "settled"),
+    [
+        ("ready and asked for nothing else", a_session(status=WELL), True),
+        ("nothing said yet", a_session(), False),
+        ("not ready", a_session(status=a_status()), False),
+        ("the spec has changed since", a_session(status=WELL, generation=2), False),
+        ("being deleted", a_session(status=WELL, deleting=True), False),
+        ("a finalizer to put on", a_session(status=WELL, held=False), False),
+        ("a finalizer to take off", a_session(status=WELL, deletionPolicy="Retain"), False),
+        ("a look asked for", a_session(status=WELL, annotations={"agb.cloud/reconcile-requested-at": "1"}), False),
+    ],
+)
+def test_a_resource_is_settled_when_nothing_is_left_to_do(why: str, session: AgbSession, settled: bool) -> None:
+    assert is_settled(session) == settled, why
+
+
+def test_a_resource_whose_request_was_answered_is_settled() -> None:
+    session = a_session(
+        status=replace(WELL, last_handled_reconcile_at="1"), annotations={"agb.cloud/reconcile-requested-at": "1"}
+    )
+
+    assert is_settled(session)
+
+
+def test_a_request_that_was_answered_and_taken_back_is_no_reason_to_look() -> None:
+    assert is_settled(a_session(status=replace(WELL, last_handled_reconcile_at="1")))
+
+
+def test_an_operation_that_ended_is_no_reason_to_look() -> None:
+    ended = an_operation(OperationType.RESUME, OperationState.SUCCEEDED)
+
+    assert is_settled(a_session(status=replace(WELL, operation=ended)))
