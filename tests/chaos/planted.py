@@ -26,7 +26,7 @@ def no_look() -> None:
     pass_over = reconciler.Reconciler.reconcile
 
     async def reconcile(self: reconciler.Reconciler, key: Any) -> float | None:
-        session = self._store.get(key)
+        session = self.store.get(key)
         if session is not None:
             believed[session.session_id] = session.status.session_status
         return await pass_over(self, key)

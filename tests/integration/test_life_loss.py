@@ -37,7 +37,7 @@ async def test_a_session_moved_elsewhere_is_found_and_brought_back_within_a_resy
         assert world.control.session(session_id)["status"] == ("PAUSED" if paused else "RUNNING")
         await asyncio.sleep(5 * RESYNC)
         assert reasons(world).count("DriftDetected") == 1
-        assert "agb_drift_total 1.0" in world.operator.metrics.page("")[0].decode()
+        assert "agb_drift_total 1.0" in world.operator.parts.metrics.page("")[0].decode()
         world.assert_clean()
 
 

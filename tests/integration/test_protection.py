@@ -126,5 +126,5 @@ async def test_however_few_calls_are_allowed_no_pass_that_waits_for_its_turn_is_
             world.apply(name, sessionId=world.control.add_session(KEY), paused=True)
         for name in names:
             await world.ready("Paused", name, within=7200)
-        assert 'reason="Unforeseen"} 0.0' in world.operator.metrics.page()[0].decode()
+        assert 'reason="Unforeseen"} 0.0' in world.operator.parts.metrics.page()[0].decode()
         world.assert_clean()

@@ -213,7 +213,7 @@ async def recorded(story: Story) -> list[Point]:
 async def begun(story: Story, world: GatedWorld) -> Counter[str]:
     """Bring the world to where the story begins; gives the calls made until then."""
     await story.before(world)
-    await world.until(lambda: not world.exists() or not world.operator.queue.is_pending(world.session().key))
+    await world.until(lambda: not world.exists() or not world.operator.parts.queue.is_pending(world.session().key))
     world.gate.passed = []
     return actions(world)
 

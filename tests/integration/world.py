@@ -14,24 +14,15 @@ from typing import Any, Self
 import httpx
 
 from agb_operator.agb.api_key import ApiKey
-from agb_operator.agb.batching import BatchedObserver
 from agb_operator.agb.client import SessionClient
-from agb_operator.agb.credentials import Credentials
-from agb_operator.agb.guard import Guards
 from agb_operator.agb.http import AgbApi
-from agb_operator.control.creation import Creation
-from agb_operator.control.event_recorder import EventRecorder
-from agb_operator.control.informer import Informer
-from agb_operator.control.memory import Memory
-from agb_operator.control.queue import WorkQueue
-from agb_operator.control.reconciler import Reconciler
-from agb_operator.control.resync import Resync
-from agb_operator.control.status_writer import StatusWriter
-from agb_operator.control.store import Store
-from agb_operator.control.workers import Workers, pass_deadline
 from agb_operator.metrics import Metrics
-from agb_operator.model.resource import AgbSession, own_labels
-from agb_simulator import Api, Settings, SimulatorControl
+from agb_operator.model.clock import Clock
+from agb_operator.model.resource import AgbSession
+from agb_operator.process.assembly import assemble
+from agb_operator.process.settings import Settings
+from agb_simulator import Api, SimulatorControl
+from agb_simulator import Settings as SimulatorSettings
 from fakes import FakeCluster
 from simulated import SimulatedTransport, loop_time
 
@@ -48,7 +39,7 @@ def wall() -> datetime:
 
 
 class RunningOperator:
-    """The parts of one operator process, assembled as the application does."""
+    """The parts of one operator process, put together as the process does, and the tasks they run in."""
 
     def __init__(
         self,
@@ -64,85 +55,41 @@ class RunningOperator:
         leads: Callable[[], bool] = lambda: True,
         wall: Callable[[], datetime] = wall,
     ) -> None:
-        draw = random.Random(seed).random
         self.cluster = cluster
-        self.metrics = Metrics()
-        self.store = Store()
-        self.queue = WorkQueue()
-        self.memory = Memory(clock=loop_time)
-        guards = Guards(
-            qps=qps,
-            burst=round(qps) or 1,
-            random=draw,
-            on_throttled=self.metrics.throttled,
-            on_breaker=self.metrics.breaker,
-        )
-        self.credentials = Credentials(
-            secrets=cluster,
-            open_client=lambda key: guards.guard(wrap(api.client_of(key)), name=key.fingerprint),
-            own_key=ApiKey(own_key) if own_key else None,
-            own_key_namespaces=own_key_namespaces,
-            clock=loop_time,
-            on_key=lambda key: None,
-        )
-        self.observer = BatchedObserver(own_labels=own_labels("test"))
-        self.event_recorder = EventRecorder(cluster=cluster, leads=leads, wall=wall)
-        self.status_writer = StatusWriter(
+        self.parts = assemble(
+            Settings(
+                resync=resync,
+                workers=WORKERS,
+                api_qps=qps,
+                api_burst=round(qps) or 1,
+                cluster_name="test",
+                api_key=ApiKey(own_key) if own_key else None,
+                default_key_namespaces=own_key_namespaces,
+            ),
             cluster=cluster,
-            store=self.store,
-            metrics=self.metrics,
-            record=self.event_recorder.record,
+            open_client=lambda key: wrap(api.client_of(key)),
+            clock=Clock(now=loop_time, wall=wall, jitter=random.Random(seed).random),
             leads=leads,
-            wall=wall,
+            metrics=Metrics(),
         )
-        creation = Creation(
-            memory=self.memory, status_writer=self.status_writer, cluster_name="test", clock=loop_time, wall=wall
-        )
-        self.reconciler = Reconciler(
-            store=self.store,
-            memory=self.memory,
-            credentials=self.credentials,
-            observer=self.observer,
-            status_writer=self.status_writer,
-            creation=creation,
-            metrics=self.metrics,
-            cluster_name="test",
-            clock=loop_time,
-            wall=wall,
-            draw=draw,
-        )
-        self.workers = Workers(
-            queue=self.queue,
-            reconcile=self.reconciler.reconcile,
-            count=WORKERS,
-            deadline=pass_deadline(workers=WORKERS, qps=qps),
-            metrics=self.metrics,
-            on_pass=lambda: None,
-        )
-        self.resync = Resync(
-            store=self.store,
-            queue=self.queue,
-            credentials=self.credentials,
-            observer=self.observer,
-            memory=self.memory,
-            interval=resync,
-            draw=draw,
-        )
-        self.informer = Informer(store=self.store, queue=self.queue, memory=self.memory, on_activity=lambda: None)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """List, watch and work."""
         for body in list(self.cluster.objects.values()):
-            self.informer.event(None, dict(body))
-        self.cluster.listeners.append(self.informer.event)
-        parts = (self.workers, self.resync, self.event_recorder)
+            self.parts.informer.event(None, dict(body))
+        self.cluster.listeners.append(self.parts.informer.event)
+        parts = (
+            self.parts.workers,
+            self.parts.resync,
+            self.parts.event_recorder,
+        )  # no relist: this watch misses nothing
         self._tasks = [asyncio.create_task(part.run()) for part in parts]
 
     async def kill(self) -> None:
         """Stop at once, wherever it is; nothing is finished."""
-        self.cluster.listeners.remove(self.informer.event)
-        self.queue.clear()
+        self.cluster.listeners.remove(self.parts.informer.event)
+        self.parts.queue.clear()
         for task in self._tasks:
             task.cancel()
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -154,7 +101,7 @@ class World:
     """One simulator, one cluster, and operators that come and go."""
 
     def __init__(self, *, transition: float = 1.0, cluster: FakeCluster | None = None, **options: Any) -> None:
-        self.api = Api(clock=loop_time, settings=Settings(transition=transition), keys=(KEY,), seed=1)
+        self.api = Api(clock=loop_time, settings=SimulatorSettings(transition=transition), keys=(KEY,), seed=1)
         self.control = SimulatorControl.in_process(self.api)
         self.cluster = FakeCluster() if cluster is None else cluster
         self.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from agb_operator.control.informer import Informer
+from agb_operator.control.memory import Memory
 from agb_operator.control.queue import WorkQueue
 from agb_operator.control.relist import Relist
 from agb_operator.control.store import Store
@@ -18,6 +20,7 @@ from agb_operator.model.resource import AgbSession, ObjectKey
 from agb_operator.model.states import Observation
 from fakes import FakeCluster
 from integration.world import KEY, World
+from simulated import loop_time
 
 pytestmark = pytest.mark.looptime
 
@@ -44,7 +47,7 @@ async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged
         for name in ("bad", "good"):
             world.apply(name, sessionId=world.control.add_session(KEY))
             await world.ready("Running", name)
-        look = world.operator.observer.observe
+        look = world.operator.parts.observer.observe
         bad = world.session("bad").session_id
 
         async def observe(client: Any, session_id: str, **how: Any) -> Observation:
@@ -52,11 +55,11 @@ async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged
                 raise RuntimeError("a bug")
             return await look(client, session_id, **how)
 
-        monkeypatch.setattr(world.operator.observer, "observe", observe)
+        monkeypatch.setattr(world.operator.parts.observer, "observe", observe)
         world.patch("bad", paused=True)
         world.patch("good", paused=True)
         await world.ready("Paused", "good")
-        assert not errors(world.operator.metrics).endswith(" 0.0")
+        assert not errors(world.operator.parts.metrics).endswith(" 0.0")
         assert "ml/bad: a pass ended in an unforeseen way" in caplog.text
         monkeypatch.undo()
         await world.ready("Paused", "bad", within=400)
@@ -129,20 +132,17 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
         store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
     cluster.delete("ml", "goes")
     cluster.apply("ml", "new", {"sessionId": "session-new"})
-    missing: list[str] = []
-    unknown: list[ObjectKey] = []
     relist = Relist(
         cluster=cluster,
         store=store,
+        informer=Informer(store=store, queue=WorkQueue(), memory=Memory(clock=loop_time), on_activity=lambda: None),
         namespaces=("ml",),
         interval=300.0,
-        on_missing=lambda session: missing.append(session.key.name),
-        on_unknown=unknown.append,
     )
     task = asyncio.create_task(relist.run())
     await asyncio.sleep(299)
-    assert not missing
+    assert ObjectKey("ml", "goes") in {session.key for session in store}
     await asyncio.sleep(2)
-    assert (missing, unknown) == (["goes"], [ObjectKey("ml", "new")])
+    assert sorted(session.key.name for session in store) == ["new", "stays"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -8,6 +8,7 @@ next such try, so that the callers keep in step with it: a caller's own back-off
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from ..model.errors import AgbError, TransientError
@@ -24,49 +25,38 @@ class Outcome(Enum):
     """Nothing, e.g. because the call was cancelled."""
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Breaker:
-    """Closed, open, or open with one call on its way to find out.
+    """Closed, open, or open with one call on its way to find out."""
 
-    Args:
-        name: what it protects, for logs.
-        judge: the verdict on a call that ended with this exception, None for a call that succeeded.
-        threshold: how many bad outcomes in a row open it.
-        first_wait: seconds until the first call is let through again; doubles with each that fails.
-        longest_wait: seconds the waits grow up to.
-        clock: now, in seconds.
-        random: a number from 0 to 1; up to half of each wait is taken off, so that breakers do not probe in step.
-        on_change: told whether it is open, when that changes.
-    """
+    name: str
+    """What it protects, for logs."""
+    judge: Callable[[BaseException | None], Outcome]
+    """The verdict on a call that ended with this exception, None for a call that succeeded."""
+    threshold: int
+    """How many bad outcomes in a row open it."""
+    first_wait: float
+    """Seconds until the first call is let through again; doubles with each that fails."""
+    longest_wait: float
+    """Seconds the waits grow up to."""
+    clock: Callable[[], float]
+    """Now, in seconds."""
+    random: Callable[[], float]
+    """A number from 0 to 1; up to half of each wait is taken off, so that breakers do not probe in step."""
+    on_change: Callable[[bool], None]
+    """Told whether it is open, when that changes."""
+    _bad_in_a_row: int = field(init=False, default=0)
+    _because: Callable[[], AgbError] | None = field(init=False, default=None)
+    _wait: float = field(init=False)
+    _retry_at: float = field(init=False, default=0.0)
+    _probing: bool = field(init=False, default=False)
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        judge: Callable[[BaseException | None], Outcome],
-        threshold: int,
-        first_wait: float,
-        longest_wait: float,
-        clock: Callable[[], float],
-        random: Callable[[], float],
-        on_change: Callable[[bool], None],
-    ) -> None:
-        self._name = name
-        self._judge = judge
-        self._threshold = threshold
-        self._first_wait = first_wait
-        self._longest_wait = longest_wait
-        self._clock = clock
-        self._random = random
-        self._on_change = on_change
-        self._bad_in_a_row = 0
-        self._because: Callable[[], AgbError] | None = None
-        self._wait = first_wait
-        self._retry_at = 0.0
-        self._probing = False
+    def __post_init__(self) -> None:
+        self._wait = self.first_wait
 
     def check(self) -> None:
         """Raise what opened the breaker, unless a call may go ahead now; takes no turn."""
-        if self._because is not None and (self._probing or self._clock() < self._retry_at):
+        if self._because is not None and (self._probing or self.clock() < self._retry_at):
             raise self._dated(self._because())
 
     @contextmanager
@@ -91,7 +81,7 @@ class Breaker:
             self._record(outcome, is_probe=is_probe)
 
     def _record(self, outcome: BaseException | None, *, is_probe: bool) -> None:
-        match self._judge(outcome):
+        match self.judge(outcome):
             case Outcome.GOOD:
                 self._bad_in_a_row = 0
                 if is_probe:
@@ -100,13 +90,13 @@ class Breaker:
                 assert isinstance(outcome, AgbError)
                 self._bad_in_a_row += 1
                 if is_probe:
-                    self._wait = min(self._longest_wait, self._wait * 2)
+                    self._wait = min(self.longest_wait, self._wait * 2)
                     self._open(outcome)
-                elif self._because is None and self._bad_in_a_row >= self._threshold:
-                    self._wait = self._first_wait
-                    logger.warning("%s: no more calls for now: %s", self._name, outcome.message)
+                elif self._because is None and self._bad_in_a_row >= self.threshold:
+                    self._wait = self.first_wait
+                    logger.warning("%s: no more calls for now: %s", self.name, outcome.message)
                     self._open(outcome)
-                    self._on_change(True)
+                    self.on_change(True)
                 if self._because is not None:
                     self._dated(outcome)
             case Outcome.SILENT:
@@ -115,16 +105,16 @@ class Breaker:
     def _dated(self, error: AgbError) -> AgbError:
         """Put into a passing failure when to come back; while a try is on its way, that is a guess."""
         if isinstance(error, TransientError):
-            error.retry_after = max(self._retry_at - self._clock(), self._wait / 2)
+            error.retry_after = max(self._retry_at - self.clock(), self._wait / 2)
         return error
 
     def _open(self, error: AgbError) -> None:
         """Open, or stay open. Calls that were under way when it opened change nothing: only a probe does."""
         kind, message, code, status = type(error), error.message, error.code, error.http_status
         self._because = lambda: kind(message, code=code, http_status=status)
-        self._retry_at = self._clock() + self._wait * (1 - self._random() / 2)
+        self._retry_at = self.clock() + self._wait * (1 - self.random() / 2)
 
     def _close(self) -> None:
         self._because = None
-        logger.info("%s: calls go through again", self._name)
-        self._on_change(False)
+        logger.info("%s: calls go through again", self.name)
+        self.on_change(False)

@@ -8,7 +8,7 @@ else. The last key that a Secret held is kept for deletions: a namespace's delet
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Final, Protocol
 
 from ..model.errors import ApiUnavailable, ClusterError, ClusterForbidden, CredentialsMissing, ObjectNotFound
@@ -43,36 +43,27 @@ class _Entry:
     refused: ApiKey | None = None
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Credentials:
-    """Gives each resource its account.
+    """Gives each resource its account."""
 
-    Args:
-        secrets: reads Secrets.
-        open_account: makes the account of a key; called once per key.
-        own_key: the operator's key (`AGB_API_KEY`), None without one.
-        own_key_namespaces: where resources may use it; `*` is everywhere.
-        clock: seconds of a monotonic clock.
-        on_key: told of every key before its first use, so that logs can redact it.
-    """
+    secrets: SecretReader
+    """Reads Secrets."""
+    open_client: Callable[[ApiKey], SessionClient]
+    own_key: ApiKey | None
+    """The operator's key (`AGB_API_KEY`), None without one."""
+    own_key_namespaces: InitVar[Collection[str]]
+    """Where resources may use it; `*` is everywhere."""
+    clock: Callable[[], float]
+    """Seconds of a monotonic clock."""
+    on_key: Callable[[ApiKey], None]
+    """Told of every key before its first use, so that logs can redact it."""
+    _own_key_namespaces: frozenset[str] = field(init=False)
+    _entries: dict[tuple[str, SecretRef], _Entry] = field(init=False, default_factory=dict)
+    _clients: dict[ApiKey, SessionClient] = field(init=False, default_factory=dict)
 
-    def __init__(
-        self,
-        *,
-        secrets: SecretReader,
-        open_client: Callable[[ApiKey], SessionClient],
-        own_key: ApiKey | None,
-        own_key_namespaces: Collection[str],
-        clock: Callable[[], float],
-        on_key: Callable[[ApiKey], None],
-    ) -> None:
-        self._secrets = secrets
-        self._open_client = open_client
-        self._own_key = own_key
+    def __post_init__(self, own_key_namespaces: Collection[str]) -> None:
         self._own_key_namespaces = frozenset(own_key_namespaces)
-        self._clock = clock
-        self._on_key = on_key
-        self._entries: dict[tuple[str, SecretRef], _Entry] = {}
-        self._clients: dict[ApiKey, SessionClient] = {}
 
     async def client_of(self, session: AgbSession) -> SessionClient:
         """Give the account a resource may use.
@@ -110,7 +101,7 @@ class Credentials:
         """Forget the Secrets and accounts that no resource uses any more."""
         for unused in self._entries.keys() - set(used):
             del self._entries[unused]
-        keys = {entry.key for entry in self._entries.values()} | {self._own_key}
+        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
         for key in self._clients.keys() - keys:
             del self._clients[key]
 
@@ -122,27 +113,27 @@ class Credentials:
                 "Name a Secret in spec.credentials.secretRef, or have the administrator list the namespace "
                 "(--default-key-namespace)."
             )
-        if self._own_key is None:
+        if self.own_key is None:
             raise CredentialsMissing(
                 "spec.credentials is not set, and the operator has no key of its own (AGB_API_KEY). "
                 "Name a Secret in spec.credentials.secretRef."
             )
-        return self._own_key
+        return self.own_key
 
     def _client(self, key: ApiKey) -> SessionClient:
         client = self._clients.get(key)
         if client is None:
-            self._on_key(key)
-            client = self._clients[key] = self._open_client(key)
+            self.on_key(key)
+            client = self._clients[key] = self.open_client(key)
         return client
 
     def _is_stale(self, entry: _Entry) -> bool:
         waiting = entry.problem is not None or entry.refused is not None
-        return self._clock() - entry.read_at > (RECHECK if waiting else FRESH)
+        return self.clock() - entry.read_at > (RECHECK if waiting else FRESH)
 
     async def _read(self, entry: _Entry, namespace: str, ref: SecretRef) -> None:
         try:
-            content = await self._secrets.read_secret(namespace, ref.name)
+            content = await self.secrets.read_secret(namespace, ref.name)
         except ObjectNotFound:
             entry.problem = CredentialsMissing(
                 f"Secret {ref.name} does not exist in namespace {namespace}. Create it with the API key under "
@@ -159,7 +150,7 @@ class Credentials:
         else:
             entry.problem = None
             self._take(entry, content.get(ref.entry), namespace, ref)
-        entry.read_at = self._clock()
+        entry.read_at = self.clock()
 
     def _take(self, entry: _Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
         where = f"Secret {ref.name} in namespace {namespace}"

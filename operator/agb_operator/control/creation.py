@@ -4,11 +4,10 @@ Owns the look-ups by the label that holds a resource's UID; the order of the ste
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from ..agb.client import SessionClient
+from ..model.clock import Clock
 from ..model.errors import AgbError
 from ..model.resource import AgbSession
 from ..model.states import Observation, SessionState
@@ -30,35 +29,19 @@ from .status_writer import StatusWriter
 logger = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Creation:
-    """Carries out the steps of a creation.
+    """Carries out the steps of a creation."""
 
-    Args:
-        memories: what this process remembers of the resources.
-        reporter: writes the new id.
-        cluster_name: value of the label `agb-operator-cluster` on created sessions.
-        clock: seconds of a monotonic clock.
-        wall: the time of day, for statuses.
-    """
-
-    def __init__(
-        self,
-        *,
-        memory: Memory,
-        status_writer: StatusWriter,
-        cluster_name: str,
-        clock: Callable[[], float],
-        wall: Callable[[], datetime],
-    ) -> None:
-        self._memory = memory
-        self._status_writer = status_writer
-        self._cluster_name = cluster_name
-        self._clock = clock
-        self._wall = wall
+    memory: Memory
+    status_writer: StatusWriter
+    cluster_name: str
+    """Value of the label `agb-operator-cluster` on created sessions."""
+    clock: Clock
 
     async def decide(self, session: AgbSession, remembered: Remembered, client: SessionClient) -> Plan:
         """Choose the next step towards a session, after a look-up if that is due."""
-        now = self._wall()
+        now = self.clock.wall()
         if remembered.created is not None:
             # createSession answered, but its id could not be written: nothing else happens before it is.
             report, news = created_report(
@@ -69,9 +52,9 @@ class Creation:
         found: list[Observation] = []
         if needs_lookup(session):
             if not remembered.intent_is_ours and remembered.create_sent_at is None:
-                remembered.create_sent_at = self._clock()  # an earlier process may have sent one just now
+                remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
             found = await self._lookup(session, client)
-        facts = self._memory.facts(session)
+        facts = self.memory.facts(session)
         return plan_creation(session, found, now=now, facts=facts)
 
     async def _lookup(self, session: AgbSession, client: SessionClient) -> list[Observation]:
@@ -105,8 +88,8 @@ class Creation:
         if not _duplicates_are_due(session, remembered):
             return decided
         if remembered.create_sent_at is None:
-            remembered.create_sent_at = self._clock()  # an earlier process may have sent one just now
-        if self._clock() - remembered.create_sent_at < GRACE:
+            remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
+        if self.clock.now() - remembered.create_sent_at < GRACE:
             return Plan(requeue=LOOK_AGAIN) if _ends_creation(decided) and not session.deleting else decided
         others = [s for s in living(await self._lookup(session, client)) if s.session_id != session.session_id]
         remembered.duplicates_checked = not others
@@ -127,19 +110,19 @@ class Creation:
 
     async def create(self, session: AgbSession, remembered: Remembered, client: SessionClient) -> float:
         """Send createSession and write the new id; returns the seconds until the next pass."""
-        remembered.create_sent_at = self._clock()
+        remembered.create_sent_at = self.clock.now()
         try:
             remembered.created = created = await client.create(
-                image_id=session.image_id, labels=session.session_labels(self._cluster_name)
+                image_id=session.image_id, labels=session.session_labels(self.cluster_name)
             )
         except AgbError as error:
-            remembered.create_sent_at = self._clock() if error.outcome_unknown else None
+            remembered.create_sent_at = self.clock.now() if error.outcome_unknown else None
             raise
-        remembered.called_at = self._clock()
+        remembered.called_at = self.clock.now()
         report, news = created_report(
-            session, session_id=created.session_id, request_id=created.request_id, now=self._wall()
+            session, session_id=created.session_id, request_id=created.request_id, now=self.clock.wall()
         )
-        await self._status_writer.write(session, report, (news,))
+        await self.status_writer.write(session, report, (news,))
         remembered.created = None
         return 0.0
 

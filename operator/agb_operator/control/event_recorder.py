@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
+from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterUnavailable, Conflict
 from ..model.resource import AgbSession, ObjectKey
 from ..policy.wording import Event
@@ -64,31 +65,21 @@ class _Event:
     event_id: str
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class EventRecorder:
-    """Sends Events in the order they came.
+    """Sends Events in the order they came."""
 
-    Args:
-        cluster: takes them.
-        leads: says whether this replica may act at this very moment; asked right before each try.
-        wall: the time of day.
-    """
-
-    def __init__(
-        self,
-        *,
-        cluster: EventWriter,
-        leads: Callable[[], bool],
-        wall: Callable[[], datetime],
-    ) -> None:
-        self._cluster = cluster
-        self._leads = leads
-        self._wall = wall
-        self._nanoseconds = 0
-        self._waiting: asyncio.Queue[_Event] = asyncio.Queue(ROOM)
+    cluster: EventWriter
+    """Takes them."""
+    leads: Callable[[], bool]
+    """Says whether this replica may act at this very moment; asked right before each try."""
+    clock: Clock
+    _nanoseconds: int = field(init=False, default=0)
+    _waiting: asyncio.Queue[_Event] = field(init=False, default_factory=lambda: asyncio.Queue(ROOM))
 
     def record(self, session: AgbSession, news: Event) -> None:
         """Take an Event that happens now; it is sent soon."""
-        at = self._wall()
+        at = self.clock.wall()
         # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
         self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
         event = _Event(key=session.key, uid=session.uid, news=news, at=at, event_id=f"{self._nanoseconds:x}")
@@ -128,18 +119,18 @@ class EventRecorder:
 
     async def _let_statuses_go_first(self, event: _Event, patience: float) -> None:
         for _ in range(round(patience / _BUSY_CHECK)):
-            if not self._cluster.busy or (self._wall() - event.at).total_seconds() >= patience:
+            if not self.cluster.busy or (self.clock.wall() - event.at).total_seconds() >= patience:
                 return
             await asyncio.sleep(_BUSY_CHECK)
 
     async def _send(self, event: _Event) -> None:
         wait = _FIRST_WAIT
         for tries_left in reversed(range(TRIES)):
-            if not self._leads():
+            if not self.leads():
                 _drop(event, "this replica does not lead any more")
                 return
             try:
-                await self._cluster.record_event(
+                await self.cluster.record_event(
                     event_id=event.event_id,
                     at=event.at,
                     namespace=event.key.namespace,

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..model.resource import AgbSession, ObjectKey
@@ -15,43 +16,39 @@ from .store import Store
 logger = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Informer:
-    """Takes in what the watch says.
+    """Takes in what the watch says."""
 
-    Args:
-        store: is told of every version.
-        queue: takes the keys of resources that need a pass.
-        memories: forgets what is deleted.
-        on_activity: told of each event, as proof that the watch lives.
-    """
-
-    def __init__(self, *, store: Store, queue: WorkQueue, memory: Memory, on_activity: Callable[[], None]) -> None:
-        self._store = store
-        self._queue = queue
-        self._memory = memory
-        self._on_activity = on_activity
+    store: Store
+    """Is told of every version."""
+    queue: WorkQueue
+    """Takes the keys of resources that need a pass."""
+    memory: Memory
+    on_activity: Callable[[], None]
+    """Told of each event, as proof that the watch lives."""
 
     def event(self, kind: str | None, body: dict[str, Any]) -> None:
         """Take in one event: kind ADDED, MODIFIED, DELETED, or None for what a list found."""
-        self._on_activity()
+        self.on_activity()
         session = AgbSession.from_body(body)
         if kind == "DELETED":
             self.gone(session)
             return
-        before = self._store.put(session)
-        current = self._store.get(session.key)
+        before = self.store.put(session)
+        current = self.store.get(session.key)
         if before is None or before.uid != session.uid:
             if not is_settled(session) or may_have_duplicates(session):
-                self._queue.add(session.key)
+                self.queue.add(session.key)
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
             # decide who of several manages the session.
-            self._queue.add(session.key)
+            self.queue.add(session.key)
             self._queue_claimants(session)
-        elif current is not None and not is_settled(current) and not self._queue.is_pending(current.key):
+        elif current is not None and not is_settled(current) and not self.queue.is_pending(current.key):
             # Work that is left has its pass scheduled. Where it has none, another replica has written this status
             # before it ended, or a person has: go on from there.
-            self._queue.add(session.key)
+            self.queue.add(session.key)
 
     def is_news(self, line: bytes) -> bool:
         """Tell whether an event of the watch, as it is sent, says more than the store knows."""
@@ -61,19 +58,19 @@ class Informer:
             key, uid, version = ObjectKey(meta["namespace"], meta["name"]), meta["uid"], meta["resourceVersion"]
         except (ValueError, KeyError, TypeError):
             return True  # an error or a bookmark: kopf's to understand
-        if kind != "MODIFIED" or not self._store.has(key, uid=uid, version=version):
+        if kind != "MODIFIED" or not self.store.has(key, uid=uid, version=version):
             return True
-        self._on_activity()
+        self.on_activity()
         return False
 
     def gone(self, session: AgbSession) -> None:
         """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
-        self._store.remove(session.key, session.uid)
-        if self._store.get(session.key) is None:  # also if it had been removed already, by our own last write
-            self._memory.forget(session.key)
-            self._queue.forget(session.key)
+        self.store.remove(session.key, session.uid)
+        if self.store.get(session.key) is None:  # also if it had been removed already, by our own last write
+            self.memory.forget(session.key)
+            self.queue.forget(session.key)
         self._queue_claimants(session)
 
     def _queue_claimants(self, session: AgbSession) -> None:
-        for key in self._store.claimants(session.session_id):
-            self._queue.add(key)
+        for key in self.store.claimants(session.session_id):
+            self.queue.add(key)

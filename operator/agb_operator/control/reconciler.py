@@ -6,15 +6,14 @@ and a flipped spec all take this one path. A pass makes at most one call that ch
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, assert_never
 
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials
 from ..metrics import Metrics
+from ..model.clock import Clock
 from ..model.errors import (
     AgbError,
     ClusterError,
@@ -55,72 +54,47 @@ class _Decision:
     seen: Observation | None = None
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Reconciler:
-    """Carries out passes; safe for many keys at once, and for one pass per key at a time.
+    """Carries out passes; safe for many keys at once, and for one pass per key at a time."""
 
-    Args:
-        store: the resources as the watch says.
-        memories: what this process remembers of them.
-        credentials: gives each resource its account.
-        observer: looks at sessions.
-        reporter: writes statuses, finalizers and events.
-        metrics: counts drifts and errors.
-        creator: brings sessions into being, never two for one resource.
-        cluster_name: value of the label `agb-operator-cluster` on created sessions.
-        clock: seconds of a monotonic clock.
-        wall: the time of day, for statuses.
-        draw: random numbers in [0, 1), for jitter.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        memory: Memory,
-        credentials: Credentials,
-        observer: BatchedObserver,
-        status_writer: StatusWriter,
-        creation: Creation,
-        metrics: Metrics,
-        cluster_name: str,
-        clock: Callable[[], float],
-        wall: Callable[[], datetime],
-        draw: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._memory = memory
-        self._credentials = credentials
-        self._observer = observer
-        self._status_writer = status_writer
-        self._creation = creation
-        self._metrics = metrics
-        self._cluster_name = cluster_name
-        self._clock = clock
-        self._wall = wall
-        self._draw = draw
+    store: Store
+    """The resources as the watch says."""
+    memory: Memory
+    credentials: Credentials
+    """Gives each resource its account."""
+    observer: BatchedObserver
+    """Looks at sessions."""
+    status_writer: StatusWriter
+    creation: Creation
+    metrics: Metrics
+    """Counts drifts and errors."""
+    cluster_name: str
+    """Value of the label `agb-operator-cluster` on created sessions."""
+    clock: Clock
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Do one pass; returns the seconds until the next one, None when watch and resync look after the resource."""
-        session = self._store.get(key)
+        session = self.store.get(key)
         if session is None:
-            self._memory.forget(key)
+            self.memory.forget(key)
             return None
-        remembered = self._memory.of(session)
+        remembered = self.memory.of(session)
         try:
             return await self._pass(session, remembered)
         except NotLeading:
             return None  # another replica may be at work already, and this process is about to end
         except Conflict:
             # Somebody changed the resource meanwhile: what we meant to write is out of date.
-            await self._status_writer.refresh(session)
-            return 0.1 + 0.4 * self._draw()
+            await self.status_writer.refresh(session)
+            return 0.1 + 0.4 * self.clock.jitter()
         except ObjectNotFound:
-            self._store.remove(key, session.uid)
-            self._memory.forget(key)
+            self.store.remove(key, session.uid)
+            self.memory.forget(key)
             return None
         except ClusterError as error:
-            remembered.note_failure(self._clock())
-            self._metrics.reconcile_error("ClusterUnavailable")
+            remembered.note_failure(self.clock.now())
+            self.metrics.reconcile_error("ClusterUnavailable")
             delay = self._retry(remembered)
             if isinstance(error, ClusterUnavailable) and error.retry_after is not None:
                 delay = max(delay, error.retry_after)
@@ -128,11 +102,11 @@ class Reconciler:
             return delay
 
     async def _pass(self, session: AgbSession, remembered: Remembered) -> float | None:
-        rival, certain = self._store.rival(session) if session.session_id else ("", True)
+        rival, certain = self.store.rival(session) if session.session_id else ("", True)
         remembered.undecided = 0 if certain else remembered.undecided + 1
         if 0 < remembered.undecided <= UNDECIDED_PASSES:
             return UNDECIDED
-        decided = before_looking(session, facts=self._memory.facts(session, rival=rival if certain else ""))
+        decided = before_looking(session, facts=self.memory.facts(session, rival=rival if certain else ""))
         decision = _Decision(plan=decided) if decided is not None else await self._decide(session, remembered)
         requeue = await self._carry_out(session, remembered, decision)
         return until_duplicates_are_checked(session, remembered, requeue)
@@ -140,44 +114,44 @@ class Reconciler:
     async def _decide(self, session: AgbSession, remembered: Remembered) -> _Decision:
         """Look, and choose the next step; a failed look is decided upon, too."""
         try:
-            client = await self._credentials.client_of(session)
+            client = await self.credentials.client_of(session)
             session_id = remembered.stray or session.session_id
             if session_id:
                 return await self._decide_by_look(session, remembered, client, session_id)
-            return _Decision(plan=await self._creation.decide(session, remembered, client), client=client)
+            return _Decision(plan=await self.creation.decide(session, remembered, client), client=client)
         except AgbError as error:
             if isinstance(error, TerminalError):
-                self._store.note_sight(session.key, sees=False)
+                self.store.note_sight(session.key, sees=False)
             return _Decision(plan=self._on_error(session, remembered, error, attempted=Action.NONE, seen=None))
 
     async def _decide_by_look(
         self, session: AgbSession, remembered: Remembered, client: SessionClient, session_id: str
     ) -> _Decision:
-        seen = await self._observer.observe(
+        seen = await self.observer.observe(
             client, session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
         )
-        self._memory.note_look(session, seen.state, client=id(client))
-        if self._store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND):
+        self.memory.note_look(session, seen.state, client=id(client))
+        if self.store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND):
             return _Decision(plan=Plan(requeue=UNDECIDED))
-        if all(self._store.rival(session)):
+        if all(self.store.rival(session)):
             return _Decision(plan=Plan(requeue=0.0))  # an older resource has begun to manage it during the look
-        decided = plan(session, seen, now=self._wall(), facts=self._memory.facts(session))
+        decided = plan(session, seen, now=self.clock.wall(), facts=self.memory.facts(session))
         if decided.action == Action.NONE and decided.requeue:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.
-            age = self._clock() - seen.taken_at
+            age = self.clock.now() - seen.taken_at
             decided = replace(decided, requeue=backoff.rest_of(decided.requeue, age=age))
         if session.image_id:
             if decided.action == Action.REMOVE_FINALIZER:
-                decided = await self._creation.after_strays(session, remembered, client, decided, seen)
+                decided = await self.creation.after_strays(session, remembered, client, decided, seen)
             else:
-                decided = await self._creation.after_duplicates(session, remembered, client, decided)
+                decided = await self.creation.after_duplicates(session, remembered, client, decided)
         return _Decision(plan=decided, client=client, seen=seen)
 
     async def _carry_out(self, session: AgbSession, remembered: Remembered, decision: _Decision) -> float | None:
         step, client = decision.plan, decision.client
         session_id = remembered.stray or session.session_id
         report = step.report
-        current = self._store.get(session.key)
+        current = self.store.get(session.key)
         if step.action != Action.NONE and (current is None or current.asks != session.asks):
             return 0.0  # what is wanted has changed during the look
         try:
@@ -185,12 +159,12 @@ class Reconciler:
                 case Action.NONE:
                     pass
                 case Action.ADD_FINALIZER | Action.REMOVE_FINALIZER:
-                    await self._status_writer.set_finalizer(session, present=step.action == Action.ADD_FINALIZER)
-                    self._status_writer.announce(session, step.events)
+                    await self.status_writer.set_finalizer(session, present=step.action == Action.ADD_FINALIZER)
+                    self.status_writer.announce(session, step.events)
                     return step.requeue
                 case Action.CREATE:
                     assert client is not None
-                    return await self._creation.create(session, remembered, client)
+                    return await self.creation.create(session, remembered, client)
                 case Action.PAUSE | Action.RESUME | Action.RELEASE | Action.SET_LABELS:
                     assert client is not None
                     request_id = await self._call(step.action, session, remembered, client, session_id)
@@ -205,11 +179,11 @@ class Reconciler:
             if decision.seen is not None and (report is not None or step.action != Action.NONE):
                 remembered.failures = 0  # a step that only waits proves nothing
         if report is not None:
-            written = await self._status_writer.write(session, report, step.events)
+            written = await self.status_writer.write(session, report, step.events)
             if written is not None:
                 note_written(session, written, remembered)
             if step.drifted:
-                self._metrics.drift()
+                self.metrics.drift()
         return step.requeue
 
     async def _call(
@@ -225,14 +199,14 @@ class Reconciler:
                 case Action.RELEASE:
                     accepted = await client.release(session_id)
                 case _:
-                    labels = session.session_labels(self._cluster_name)
+                    labels = session.session_labels(self.cluster_name)
                     accepted = await client.set_labels(session_id, labels)
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
                 remembered.called = None
             raise
         finally:
-            remembered.called_at = self._clock()
+            remembered.called_at = self.clock.now()
         return accepted.request_id
 
     def _on_error(
@@ -247,9 +221,9 @@ class Reconciler:
         if isinstance(error, NotLeading):
             raise error
         told = error.retry_after if isinstance(error, TransientError) else None
-        remembered.note_failure(self._clock(), told_when=told is not None)
-        self._metrics.reconcile_error(error.reason)
-        if isinstance(error, CredentialsRejected) and self._credentials.refused(session):
+        remembered.note_failure(self.clock.now(), told_when=told is not None)
+        self.metrics.reconcile_error(error.reason)
+        if isinstance(error, CredentialsRejected) and self.credentials.refused(session):
             return Plan(requeue=0.0)  # the Secret may hold a new key already
         logger.log(
             # The breaker or the answer that closed the key has been heard of once: not for every resource again.
@@ -265,9 +239,9 @@ class Reconciler:
                 "request_id": error.request_id,
             },
         )
-        facts = self._memory.facts(session)
-        retry = self._retry(remembered) if told is None else backoff.told_delay(told, draw=self._draw())
+        facts = self.memory.facts(session)
+        retry = self._retry(remembered) if told is None else backoff.told_delay(told, draw=self.clock.jitter())
         return on_error(session, error, facts=facts, retry=retry, attempted=attempted, seen=seen)
 
     def _retry(self, remembered: Remembered) -> float:
-        return backoff.retry_delay(remembered.failures, draw=self._draw())
+        return backoff.retry_delay(remembered.failures, draw=self.clock.jitter())

@@ -1,76 +1,100 @@
-"""The sweep for what the watch has missed: kopf does not report what was deleted while its watch was interrupted.
+"""What the watch has missed: kopf does not report what was deleted while its watch was interrupted.
 
-Compares the names that the API server has with the store, slowly and cheaply (names only, no content).
+Compares the names that the API server has with the store, slowly and cheaply (names only, no content), and reads one by
+one what the watch did not tell of. Owns these requests; what a resource means is the informer's to say.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
-from ..model.errors import ClusterError
-from ..model.resource import AgbSession, ObjectKey
+from ..model.errors import ClusterError, ObjectNotFound
+from ..model.resource import ObjectKey
+from .informer import Informer
 from .store import Store
 
 logger = logging.getLogger(__name__)
 
+_READERS: Final = 8
+"""Resources that are read one by one at the same time."""
 
-class NameLister(Protocol):
-    """The part of the cluster needed here."""
+
+class ObjectReader(Protocol):
+    """The part of the cluster needed here; both raise any `ClusterError`."""
+
+    async def read(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read one AgbSession."""
 
     async def list_names(self, namespace: str | None = None) -> dict[tuple[str, str], str]:
-        """List (namespace, name) -> uid of all AgbSessions of one namespace or of all; raises any `ClusterError`."""
+        """List (namespace, name) -> uid of all AgbSessions of one namespace or of all."""
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Relist:
-    """Owns the rounds; tells of each difference and changes nothing itself.
+    """Owns the rounds, and the reads of single resources."""
 
-    Args:
-        cluster: lists names.
-        store: the resources as the watch says.
-        namespaces: the ones watched; empty for the whole cluster.
-        interval: seconds between rounds.
-        on_missing: told of a resource that no longer exists.
-        on_unknown: told of one that the watch never reported.
-    """
-
-    def __init__(
-        self,
-        *,
-        cluster: NameLister,
-        store: Store,
-        namespaces: Collection[str],
-        interval: float,
-        on_missing: Callable[[AgbSession], None],
-        on_unknown: Callable[[ObjectKey], None],
-    ) -> None:
-        self._cluster = cluster
-        self._store = store
-        self._namespaces: list[str | None] = list(namespaces) or [None]
-        self._interval = interval
-        self._on_missing = on_missing
-        self._on_unknown = on_unknown
+    cluster: ObjectReader
+    store: Store
+    informer: Informer
+    """Is told of each difference."""
+    namespaces: Collection[str]
+    """The ones watched; empty for the whole cluster."""
+    interval: float
+    """Seconds between rounds."""
+    _wanted: asyncio.Queue[ObjectKey] = field(init=False, default_factory=asyncio.Queue)
+    _reading: set[ObjectKey] = field(init=False, default_factory=set)
 
     async def run(self) -> None:
-        """Go on with rounds until cancelled."""
+        """Go on with rounds and reads until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds(), name="relist rounds")
+            for number in range(_READERS):
+                group.create_task(self._read_all(), name=f"relist reader {number}")
+
+    def fetch(self, key: ObjectKey) -> None:
+        """Have a resource read that the watch has missed or may not tell of; soon, and once however often asked."""
+        if key not in self._reading:
+            self._reading.add(key)
+            self._wanted.put_nowait(key)
+
+    async def round(self, namespace: str | None) -> None:
+        """Compare the API server's names of one namespace (None: of all) with the store once."""
+        # Only what was known before the list began can be missing from it.
+        known = {s.key: s.uid for s in self.store if namespace in (None, s.key.namespace)}
+        names = {ObjectKey(*name): uid for name, uid in (await self.cluster.list_names(namespace)).items()}
+        for key, uid in known.items():
+            session = self.store.get(key)
+            if names.get(key) != uid and session is not None and session.uid == uid:
+                self.informer.gone(session)
+        for key, uid in names.items():
+            session = self.store.get(key)
+            if session is None or session.uid != uid:
+                self.fetch(key)
+
+    async def _rounds(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
-            for namespace in self._namespaces:
+            await asyncio.sleep(self.interval)
+            for namespace in self.namespaces or (None,):
                 try:
                     await self.round(namespace)
                 except ClusterError as error:
                     logger.warning("the AgbSessions could not be listed: %s", error)
 
-    async def round(self, namespace: str | None) -> None:
-        """Compare the API server's names of one namespace (None: of all) with the store once."""
-        # Only what was known before the list began can be missing from it.
-        known = {s.key: s.uid for s in self._store if namespace in (None, s.key.namespace)}
-        names = {ObjectKey(*name): uid for name, uid in (await self._cluster.list_names(namespace)).items()}
-        for key, uid in known.items():
-            session = self._store.get(key)
-            if names.get(key) != uid and session is not None and session.uid == uid:
-                self._on_missing(session)
-        for key, uid in names.items():
-            session = self._store.get(key)
-            if session is None or session.uid != uid:
-                self._on_unknown(key)
+    async def _read_all(self) -> None:
+        while True:
+            key = await self._wanted.get()
+            self._reading.discard(key)
+            await self._read(key)
+
+    async def _read(self, key: ObjectKey) -> None:
+        try:
+            body = await self.cluster.read(key.namespace, key.name)
+        except ObjectNotFound:
+            if (known := self.store.get(key)) is not None:
+                self.informer.gone(known)
+        except ClusterError as error:
+            logger.warning("%s: could not be read: %s", key, error)
+        else:
+            self.informer.event(None, body)

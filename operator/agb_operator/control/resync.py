@@ -7,11 +7,13 @@ is nearly all, is left alone.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials
+from ..model.clock import Clock
 from ..model.errors import AgbError
 from ..model.resource import AgbSession
 from ..policy import backoff
@@ -28,68 +30,53 @@ RETRY = 5.0
 """Seconds before a failed round is repeated."""
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Resync:
-    """Owns the rounds; finds what to queue and leaves the rest to passes.
+    """Owns the rounds; finds what to queue and leaves the rest to passes."""
 
-    Args:
-        store: the resources.
-        queue: takes the keys that need a pass.
-        credentials: gives each resource its account.
-        observer: looks at many sessions at once.
-        memories: is told what was seen.
-        interval: seconds between the starts of two rounds.
-        draw: random numbers in [0, 1), for jitter.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        queue: WorkQueue,
-        credentials: Credentials,
-        observer: BatchedObserver,
-        memory: Memory,
-        interval: float,
-        draw: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._queue = queue
-        self._credentials = credentials
-        self._observer = observer
-        self._memory = memory
-        self._interval = interval
-        self._draw = draw
-        self._failures: dict[int, int] = {}
+    store: Store
+    """The resources."""
+    queue: WorkQueue
+    """Takes the keys that need a pass."""
+    credentials: Credentials
+    """Gives each resource its account."""
+    observer: BatchedObserver
+    """Looks at many sessions at once."""
+    memory: Memory
+    interval: float
+    """Seconds between the starts of two rounds."""
+    clock: Clock
+    _failures: dict[int, int] = field(init=False, default_factory=dict)
 
     async def run(self) -> None:
         """Go on with rounds until cancelled; the first one begins at once, since much may have changed meanwhile."""
         while True:
             complete = await self.round()
-            pause = self._interval if complete else min(RETRY, self._interval)
-            await asyncio.sleep(backoff.jittered(pause, draw=self._draw()))
+            pause = self.interval if complete else min(RETRY, self.interval)
+            await asyncio.sleep(backoff.jittered(pause, draw=self.clock.jitter()))
 
     async def round(self) -> bool:
         """Look at everything settled once; tells whether every account could be looked at."""
         groups: dict[int, tuple[SessionClient, list[AgbSession]]] = {}
-        for session in self._store:
-            if not session.session_id or not is_settled(session) or self._queue.is_pending(session.key):
+        for session in self.store:
+            if not session.session_id or not is_settled(session) or self.queue.is_pending(session.key):
                 continue
-            if self._store.rival(session)[0]:
-                self._queue.add(session.key)  # an older resource has come to manage its session meanwhile
+            if self.store.rival(session)[0]:
+                self.queue.add(session.key)  # an older resource has come to manage its session meanwhile
                 continue
             try:
-                client = await self._credentials.client_of(session)
+                client = await self.credentials.client_of(session)
             except AgbError:
-                self._queue.add(session.key)  # its pass says what is wrong with the key
+                self.queue.add(session.key)  # its pass says what is wrong with the key
                 continue
             groups.setdefault(id(client), (client, []))[1].append(session)
-        self._credentials.retain({(s.key.namespace, s.secret) for s in self._store if s.secret is not None})
+        self.credentials.retain({(s.key.namespace, s.secret) for s in self.store if s.secret is not None})
         results = [await self._look(client, sessions) for client, sessions in groups.values()]
         return all(results)
 
     async def _look(self, client: SessionClient, sessions: Collection[AgbSession]) -> bool:
         try:
-            seen = await self._observer.observe_all(client, {s.session_id: bool(s.image_id) for s in sessions})
+            seen = await self.observer.observe_all(client, {s.session_id: bool(s.image_id) for s in sessions})
         except AgbError as error:
             failures = self._failures[id(client)] = self._failures.get(id(client), 0) + 1
             logger.warning("%d settled sessions could not be looked at: %s", len(sessions), error.message)
@@ -100,7 +87,7 @@ class Resync:
         for session in sessions:
             look = seen.get(session.session_id)
             if look is None or look.status != session.status.session_status:
-                self._queue.add(session.key)
-            elif (known := self._store.get(session.key)) is not None and known.uid == session.uid:
-                self._memory.note_look(session, look.state, client=id(client))
+                self.queue.add(session.key)
+            elif (known := self.store.get(session.key)) is not None and known.uid == session.uid:
+                self.memory.note_look(session, look.state, client=id(client))
         return True

@@ -6,10 +6,11 @@ and that the store knows the outcome before the watch tells it.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..metrics import Metrics
+from ..model.clock import Clock
 from ..model.errors import ClusterError, NotLeading, ObjectNotFound
 from ..model.resource import FINALIZER, AgbSession
 from ..model.status import OperationState, Report, SessionStatus, next_status
@@ -37,34 +38,21 @@ class SessionWriter(Protocol):
         """Replace the finalizers of exactly this version."""
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class StatusWriter:
-    """Writes what was decided.
+    """Writes what was decided."""
 
-    Args:
-        cluster: takes the writes.
-        store: is told of each outcome.
-        metrics: measures finished operations.
-        record: takes an Event to be sent; must not block.
-        leads: says whether this replica may act at this very moment; asked right before each write.
-        wall: the time of day.
-    """
-
-    def __init__(
-        self,
-        *,
-        cluster: SessionWriter,
-        store: Store,
-        metrics: Metrics,
-        record: Callable[[AgbSession, Event], None],
-        leads: Callable[[], bool],
-        wall: Callable[[], datetime],
-    ) -> None:
-        self._cluster = cluster
-        self._store = store
-        self._metrics = metrics
-        self._record = record
-        self._leads = leads
-        self._wall = wall
+    cluster: SessionWriter
+    """Takes the writes."""
+    store: Store
+    """Is told of each outcome."""
+    metrics: Metrics
+    """Measures finished operations."""
+    record: Callable[[AgbSession, Event], None]
+    """Takes an Event to be sent; must not block."""
+    leads: Callable[[], bool]
+    """Says whether this replica may act at this very moment; asked right before each write."""
+    clock: Clock
 
     async def write(self, session: AgbSession, report: Report, events: Iterable[Event]) -> AgbSession | None:
         """Write a report and its events if it says anything new; returns the resource as it is now, None if unchanged.
@@ -75,12 +63,12 @@ class StatusWriter:
             NotLeading: nothing was written, as this replica may not act.
         """
         before = session.status
-        after = next_status(before, report, generation=session.generation, now=self._wall())
+        after = next_status(before, report, generation=session.generation, now=self.clock.wall())
         patch = merge_patch(status_to_dict(before), status_to_dict(after))
         if not patch:
             return None
         self._check_leads()
-        body = await self._cluster.patch_status(
+        body = await self.cluster.patch_status(
             session.key.namespace, session.key.name, resource_version=session.resource_version, patch=patch
         )
         written = self._take(body)
@@ -93,7 +81,7 @@ class StatusWriter:
         """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does."""
         self._check_leads()
         others = [f for f in session.finalizers if f != FINALIZER]
-        body = await self._cluster.set_finalizers(
+        body = await self.cluster.set_finalizers(
             session.key.namespace,
             session.key.name,
             resource_version=session.resource_version,
@@ -102,29 +90,29 @@ class StatusWriter:
         if present or others or not session.deleting:
             self._take(body)
         else:
-            self._store.remove(session.key, session.uid)
+            self.store.remove(session.key, session.uid)
 
     async def refresh(self, session: AgbSession) -> None:
         """Read the resource anew, since the watch may lag behind."""
         try:
-            self._take(await self._cluster.read(session.key.namespace, session.key.name))
+            self._take(await self.cluster.read(session.key.namespace, session.key.name))
         except ObjectNotFound:
-            self._store.remove(session.key, session.uid)
+            self.store.remove(session.key, session.uid)
         except ClusterError as error:
             logger.warning("%s: could not be read again: %s", session.key, error)
 
     def announce(self, session: AgbSession, events: Iterable[Event]) -> None:
         """Have Events sent."""
         for news in events:
-            self._record(session, news)
+            self.record(session, news)
 
     def _check_leads(self) -> None:
-        if not self._leads():
+        if not self.leads():
             raise NotLeading("this replica does not lead, so it writes nothing")
 
     def _take(self, body: Mapping[str, Any]) -> AgbSession:
         written = AgbSession.from_body(body)
-        self._store.put(written)
+        self.store.put(written)
         return written
 
     def _log(self, session: AgbSession, before: SessionStatus, after: SessionStatus) -> None:
@@ -150,4 +138,4 @@ class StatusWriter:
         if operation.state == OperationState.IN_PROGRESS:
             return
         seconds = (operation.finished_at - operation.started_at).total_seconds()
-        self._metrics.operation(operation.type, operation.state, seconds)
+        self.metrics.operation(operation.type, operation.state, seconds)

@@ -4,7 +4,7 @@ Owns the resources in memory (typed and trimmed) and nothing durable: a restart 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..model.resource import AgbSession, ObjectKey
 from ..model.status import Phase
@@ -23,10 +23,6 @@ class Store:
 
     def __iter__(self) -> Iterator[AgbSession]:
         return iter(list(self._sessions.values()))
-
-    def keys(self) -> Iterable[ObjectKey]:
-        """Name all resources."""
-        return list(self._sessions)
 
     def get(self, key: ObjectKey) -> AgbSession | None:
         """Give a resource as it was last seen."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..metrics import Metrics
@@ -30,77 +31,65 @@ def pass_deadline(*, workers: int, qps: float) -> float:
     return PASS_DEADLINE + _CALLS * workers / qps
 
 
+def hung_after(deadline: float) -> float:
+    """Give the seconds after which a pass cannot even be given up any more."""
+    return deadline + _GRACE
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
 class Workers:
-    """Owns the loops and the count of unforeseen failures per key.
+    """Owns the loops and the count of unforeseen failures per key."""
 
-    Args:
-        queue: where the keys come from and go back to.
-        reconcile: does one pass; returns the seconds until the next one, or None.
-        count: how many passes may be under way at once.
-        deadline: seconds after which a pass has hung, and is given up.
-        metrics: counts unforeseen failures.
-        on_pass: told of each finished pass, as proof of progress.
-    """
-
-    def __init__(
-        self,
-        *,
-        queue: WorkQueue,
-        reconcile: Callable[[ObjectKey], Awaitable[float | None]],
-        count: int,
-        deadline: float = PASS_DEADLINE,
-        metrics: Metrics,
-        on_pass: Callable[[], None],
-    ) -> None:
-        self._queue = queue
-        self._reconcile = reconcile
-        self._count = count
-        self._deadline = deadline
-        self._metrics = metrics
-        self._on_pass = on_pass
-        self._crashes: dict[ObjectKey, int] = {}
-        self._began: dict[ObjectKey, float] = {}
-
-    @property
-    def hung_after(self) -> float:
-        """Seconds after which a pass cannot even be given up any more."""
-        return self._deadline + _GRACE
+    queue: WorkQueue
+    """Where the keys come from and go back to."""
+    reconcile: Callable[[ObjectKey], Awaitable[float | None]]
+    """Does one pass; returns the seconds until the next one, or None."""
+    count: int
+    """How many passes may be under way at once."""
+    deadline: float = PASS_DEADLINE
+    """Seconds after which a pass has hung, and is given up."""
+    metrics: Metrics
+    """Counts unforeseen failures."""
+    on_pass: Callable[[], None]
+    """Told of each finished pass, as proof of progress."""
+    _crashes: dict[ObjectKey, int] = field(init=False, default_factory=dict)
+    _began: dict[ObjectKey, float] = field(init=False, default_factory=dict)
 
     def problem(self) -> str:
         """Say which pass hangs, however many others get on; "" when none does."""
         now = asyncio.get_running_loop().time()
         for key, began in self._began.items():
-            if now - began > self.hung_after:
+            if now - began > hung_after(self.deadline):
                 return f"a pass over {key} has been under way for {now - began:.0f} s"
         return ""
 
     async def run(self) -> None:
         """Work until cancelled; cancelling drops what is in flight, which the next process picks up by looking."""
         async with asyncio.TaskGroup() as group:
-            for number in range(self._count):
+            for number in range(self.count):
                 group.create_task(self._work(), name=f"worker {number}")
 
     async def _work(self) -> None:
         while True:
-            key = await self._queue.get()
+            key = await self.queue.get()
             requeue: float | None = None
             self._began[key] = asyncio.get_running_loop().time()
             try:
                 requeue = await self._pass(key)
             finally:
                 del self._began[key]
-                self._queue.done(key)
-            self._on_pass()
+                self.queue.done(key)
+            self.on_pass()
             if requeue is not None:
-                self._queue.add_after(key, requeue)
+                self.queue.add_after(key, requeue)
 
     async def _pass(self, key: ObjectKey) -> float | None:
         try:
-            async with asyncio.timeout(self._deadline):
-                requeue = await self._reconcile(key)
+            async with asyncio.timeout(self.deadline):
+                requeue = await self.reconcile(key)
         except Exception:
             crashes = self._crashes[key] = self._crashes.get(key, 0) + 1
-            self._metrics.reconcile_error("Unforeseen")
+            self.metrics.reconcile_error("Unforeseen")
             logger.exception("%s: a pass ended in an unforeseen way; it is tried again", key)
             return backoff.retry_delay(crashes, draw=random.random())
         self._crashes.pop(key, None)

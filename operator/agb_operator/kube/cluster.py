@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 GROUP_VERSION: Final = "agb.cloud/v1alpha1"
 CONTROLLER: Final = "agb.cloud/agb-operator"
 
-_SESSIONS = f"/apis/{GROUP_VERSION}"
+SESSIONS = f"/apis/{GROUP_VERSION}"
 _LEASES = "/apis/coordination.k8s.io/v1"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
@@ -122,7 +122,7 @@ class Cluster:
         while True:
             query = f"?limit={_PAGE}" + (f"&continue={quote(token, safe='')}" if token else "")
             page = await self._connection.request(
-                "GET", _objects(_SESSIONS, "agbsessions", namespace) + query, accept=_METADATA_ONLY
+                "GET", _objects(SESSIONS, "agbsessions", namespace) + query, accept=_METADATA_ONLY
             )
             if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
                 raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
@@ -227,7 +227,7 @@ class Cluster:
 
     async def _check_once(self, namespaces: Collection[str]) -> None:
         try:
-            served = await self._connection.request("GET", _SESSIONS)
+            served = await self._connection.request("GET", SESSIONS)
             if not {"agbsessions", "agbsessions/status"} <= {item["name"] for item in served["resources"]}:
                 raise _NotYet(_no_crd(self.server))
             await self._check_rights(namespaces)
@@ -249,7 +249,7 @@ class Cluster:
         """See that the sessions can be listed in one of the namespaces: the others wait for rights of their own."""
         refusals: list[ClusterForbidden] = []
         for namespace in namespaces or (None,):
-            path = _objects(_SESSIONS, "agbsessions", namespace) + "?limit=1"
+            path = _objects(SESSIONS, "agbsessions", namespace) + "?limit=1"
             try:
                 await self._connection.request("GET", path, accept=_METADATA_ONLY)
             except ClusterForbidden as exc:
@@ -279,7 +279,7 @@ def _object(api: str, resource: str, namespace: str, name: str) -> str:
 
 
 def _session(namespace: str, name: str) -> str:
-    return _object(_SESSIONS, "agbsessions", namespace, name)
+    return _object(SESSIONS, "agbsessions", namespace, name)
 
 
 def _checked(name: str) -> str:

@@ -4,9 +4,12 @@ kopf keeps no state of its own on users' objects: only `@kopf.on.event` is used,
 and no peering (see docs/adr/0001).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, Final, cast
 
+import aiohttp
 import kopf
 
 from ..model.resource import GROUP, PLURAL, VERSION
@@ -15,23 +18,65 @@ WATCH_SECONDS: Final = 60
 """Seconds that one watch request lasts before it is renewed where it ended; the API server reads whole ones only."""
 
 
-def register(
-    registry: kopf.OperatorRegistry,
-    on_object: Callable[[str | None, dict[str, Any]], None],
+_STOP_SECONDS: Final = 0.5
+"""Seconds that kopf gets to end its watches: it only reads, and a standby waits for the Lease meanwhile."""
+
+OnObject = Callable[[str | None, dict[str, Any]], None]
+"""Takes an event (ADDED, MODIFIED, DELETED, or None for what a list found) and the object."""
+
+
+async def run_kopf(
+    on_object: OnObject,
     *,
-    log_in: Callable[[], Awaitable[kopf.AiohttpSession]],
+    open_session: Callable[[], Awaitable[tuple[str, aiohttp.ClientSession]]],
+    namespaces: Collection[str],
+    on_start: Callable[[], None],
 ) -> None:
-    """Register with kopf the one handler, and how to log in: again whenever the API server refuses a token.
+    """List and watch the AgbSessions; ends only when it is cancelled, or when kopf has failed.
 
     Args:
-        registry: kopf's.
-        on_object: takes each event: ADDED, MODIFIED, DELETED, or None for what a list found, and the object.
-        log_in: opens a session that the API server accepts.
+        on_object: takes each event.
+        open_session: gives the API server's address and a session it accepts; asked again when it refuses a token.
+        namespaces: the ones to watch; none is the whole cluster.
+        on_start: called when kopf has spawned its tasks and taken the process's signals.
     """
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    _configure(settings)
+    _register(registry, on_object, open_session)
+    stop = asyncio.Event()
+    existing = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        settings=settings,
+        # Without one, kopf asks for the name of the process's user, whom a random UID in a pod does not have.
+        identity=cast("Any", "agb-operator"),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
+    on_start()
+    running = asyncio.create_task(kopf.run_tasks(tasks, ignored=existing), name="kopf")
+    try:
+        await asyncio.shield(running)
+    finally:
+        stop.set()
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(running, _STOP_SECONDS)
+
+
+def _register(
+    registry: kopf.OperatorRegistry,
+    on_object: OnObject,
+    open_session: Callable[[], Awaitable[tuple[str, aiohttp.ClientSession]]],
+) -> None:
+    """Register with kopf the one handler, and how to log in: again whenever the API server refuses a token."""
 
     @kopf.on.login(registry=registry)
     async def on_login(**_: Any) -> kopf.AiohttpSession:
-        return await log_in()
+        server, session = await open_session()
+        return kopf.AiohttpSession(server=server, aiohttp_session=session)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def on_event(event: kopf.RawEvent, **_: Any) -> None:
@@ -70,7 +115,7 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def _configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf up as an informer for many objects.
 
     Sources: kopf's documentation of `settings.watching`, `settings.scanning`, `settings.posting`.

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from aiohttp import web
@@ -62,22 +63,17 @@ class Progress:
         return f"{self._what} for {silence:.0f} s, and {self._limit:.0f} s are allowed"
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class LoopLag:
-    """Measures how late the event loop is, and beats for parts whose time runs only while they are busy.
+    """Measures how late the event loop is, and beats for parts whose time runs only while they are busy."""
 
-    Args:
-        limit: seconds late, ten times in a row, after which the loop counts as overloaded.
-        on_lag: told of each measurement, in seconds.
-        beats: called every second.
-    """
-
-    def __init__(
-        self, *, limit: float, on_lag: Callable[[float], None], beats: tuple[Callable[[], None], ...] = ()
-    ) -> None:
-        self._limit = limit
-        self._on_lag = on_lag
-        self._beats = beats
-        self._lags: deque[float] = deque(maxlen=_BEATS)
+    limit: float
+    """Seconds late, ten times in a row, after which the loop counts as overloaded."""
+    on_lag: Callable[[float], None]
+    """Told of each measurement, in seconds."""
+    beats: tuple[Callable[[], None], ...] = ()
+    """Called every second."""
+    _lags: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=_BEATS))
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -86,15 +82,15 @@ class LoopLag:
             await asyncio.sleep(_BEAT)
             lag = max(0.0, _now() - due)
             self._lags.append(lag)
-            self._on_lag(lag)
-            for beat in self._beats:
+            self.on_lag(lag)
+            for beat in self.beats:
                 beat()
 
     def problem(self) -> str:
         """Say what is wrong, "" when nothing is."""
-        if len(self._lags) < _BEATS or min(self._lags) <= self._limit:
+        if len(self._lags) < _BEATS or min(self._lags) <= self.limit:
             return ""
-        return f"the event loop is {min(self._lags):.1f} s late all the time, and {self._limit:.1f} s are allowed"
+        return f"the event loop is {min(self._lags):.1f} s late all the time, and {self.limit:.1f} s are allowed"
 
 
 class HealthServer:

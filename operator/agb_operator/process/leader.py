@@ -15,7 +15,7 @@ import random as chance
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -55,6 +55,10 @@ class Timing:
     retry: float = 2.0
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class LeaseLost(Exception):
     """Another replica may work from now on, so this one must not; the message says why."""
 
@@ -64,48 +68,34 @@ def new_identity() -> str:
     return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Elector:
-    """One replica's part in the election.
+    """One replica's part in the election."""
 
-    Args:
-        leases: where the Lease is kept. A connection of its own keeps renewals out of the queue of everything else.
-        namespace: of the Lease.
-        name: of the Lease.
-        identity: this replica; unique, see `new_identity`.
-        on_change: told whether this replica leads, when that changes.
-        random: a number from 0 to 1, so that replicas do not knock in step.
-        wall: the time that is written into the Lease, for people only.
-    """
-
-    def __init__(
-        self,
-        *,
-        leases: Leases,
-        namespace: str,
-        name: str,
-        identity: str,
-        on_change: Callable[[bool], None] = lambda _: None,
-        timing: Timing | None = None,
-        random: Callable[[], float] = chance.random,
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._leases = leases
-        self._namespace = namespace
-        self._name = name
-        self._identity = identity
-        self._on_change = on_change
-        self._timing = timing or Timing()
-        self._random = random
-        self._wall = wall
-        self._ours: dict[str, Any] | None = None
-        """The Lease as we wrote it last, while nobody is known to have written since."""
-        self._leading = False
-        self._may_hold = False
-        self._claim_ends = 0.0
-        self._seen: dict[str, Any] = {}
-        self._seen_at: float | None = None
-        self._contact_at = _now()
-        self._refused_since: float | None = None
+    leases: Leases
+    """Where the Lease is kept. A connection of its own keeps renewals out of the queue of everything else."""
+    namespace: str
+    """Of the Lease."""
+    name: str
+    """Of the Lease."""
+    identity: str
+    """This replica; unique, see `new_identity`."""
+    on_change: Callable[[bool], None] = lambda _: None
+    """Told whether this replica leads, when that changes."""
+    timing: Timing = field(default_factory=Timing)
+    random: Callable[[], float] = chance.random
+    """A number from 0 to 1, so that replicas do not knock in step."""
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """The time that is written into the Lease, for people only."""
+    _ours: dict[str, Any] | None = field(init=False, default=None)
+    """The Lease as we wrote it last, while nobody is known to have written since."""
+    _leading: bool = field(init=False, default=False)
+    _may_hold: bool = field(init=False, default=False)
+    _claim_ends: float = field(init=False, default=0.0)
+    _seen: dict[str, Any] = field(init=False, default_factory=dict)
+    _seen_at: float | None = field(init=False, default=None)
+    _contact_at: float = field(init=False, default_factory=_now)
+    _refused_since: float | None = field(init=False, default=None)
 
     @property
     def leads(self) -> bool:
@@ -120,9 +110,9 @@ class Elector:
     def problem(self) -> str:
         """Say what is wrong with this replica's part in the election, leading or standing by; "" when nothing is."""
         silence = _now() - self._contact_at
-        if silence <= 2 * self._timing.duration:
+        if silence <= 2 * self.timing.duration:
             return ""
-        return f"the lease {self._namespace}/{self._name} could not be looked at for {silence:.0f} s"
+        return f"the lease {self.namespace}/{self.name} could not be looked at for {silence:.0f} s"
 
     async def acquire(self) -> None:
         """Stand by until this replica leads.
@@ -131,12 +121,12 @@ class Elector:
             StartupError: the API server keeps refusing, so that this will never be.
         """
         told = None
-        while not await self._attempt(self._timing.deadline / 2):
-            if self.holder not in (told, self._identity):
+        while not await self._attempt(self.timing.deadline / 2):
+            if self.holder not in (told, self.identity):
                 logger.info("standing by: %s leads", self.holder)
                 told = self.holder
             await asyncio.sleep(self._standby_pause())
-        logger.info("leading as %s", self._identity)
+        logger.info("leading as %s", self.identity)
 
     async def keep(self) -> None:
         """Renew the claim for as long as possible; returns never.
@@ -148,13 +138,13 @@ class Elector:
             await asyncio.sleep(min(self._pause(), self._rest()))
             # Half of the time for one attempt: a connection that is dead without a word leaves time for a fresh one.
             if self._rest() > 0:
-                await self._attempt(min(self._timing.deadline / 2, self._rest()))
+                await self._attempt(min(self.timing.deadline / 2, self._rest()))
             if not self.leads:
                 reason = (
-                    f"{self.holder} holds it" if self.holder != self._identity else "it could not be renewed in time"
+                    f"{self.holder} holds it" if self.holder != self.identity else "it could not be renewed in time"
                 )
                 self._change(False)
-                raise LeaseLost(f"lost the lease {self._namespace}/{self._name}: {reason}")
+                raise LeaseLost(f"lost the lease {self.namespace}/{self.name}: {reason}")
 
     async def step_down(self) -> None:
         """Give the Lease up, so that a standby takes over at once; to be called when all work has stopped."""
@@ -171,10 +161,10 @@ class Elector:
 
     async def _give_up(self) -> None:
         for _ in range(2):  # a renewal whose answer was lost leaves us with an old version
-            lease = self._ours or await self._leases.read_lease(self._namespace, self._name)
-            if lease["spec"].get("holderIdentity") != self._identity:
+            lease = self._ours or await self.leases.read_lease(self.namespace, self.name)
+            if lease["spec"].get("holderIdentity") != self.identity:
                 return
-            now = micro_time(self._wall())
+            now = micro_time(self.wall())
             spec = {
                 **lease["spec"],
                 "holderIdentity": "",
@@ -183,7 +173,7 @@ class Elector:
                 "acquireTime": now,
             }
             try:
-                await self._leases.update_lease(self._namespace, self._name, {**lease, "spec": spec})
+                await self.leases.update_lease(self.namespace, self.name, {**lease, "spec": spec})
             except Conflict:
                 self._ours = None
             else:
@@ -199,11 +189,11 @@ class Elector:
             self._contact_at = _now()
         except (ClusterForbidden, ClusterRefused, ObjectNotFound) as exc:
             self._ours = None
-            logger.warning("lease %s/%s: %s", self._namespace, self._name, exc)
+            logger.warning("lease %s/%s: %s", self.namespace, self.name, exc)
             self._refused_since = _now() if self._refused_since is None else self._refused_since
             if _now() - self._refused_since >= _PATIENCE:
                 raise StartupError(
-                    f"cannot use the lease {self._namespace}/{self._name}: {exc}: grant the operator its RBAC rules, "
+                    f"cannot use the lease {self.namespace}/{self.name}: {exc}: grant the operator its RBAC rules, "
                     "name another --lease-namespace, or run one replica with --no-leader-election"
                 ) from exc
             return False
@@ -211,7 +201,7 @@ class Elector:
             # The write may have happened all the same, so what we know of the version is void.
             self._ours = None
             reason = str(exc) or f"no answer in {timeout:.1f} s"
-            logger.warning("lease %s/%s: %s", self._namespace, self._name, reason)
+            logger.warning("lease %s/%s: %s", self.namespace, self.name, reason)
             return False
         return taken
 
@@ -220,7 +210,7 @@ class Elector:
             lease = self._ours
             try:
                 if lease is None:
-                    lease = await self._leases.read_lease(self._namespace, self._name)
+                    lease = await self.leases.read_lease(self.namespace, self.name)
                     self._see(lease)
                     if self._is_held_by_other():
                         self._change(False)
@@ -232,30 +222,30 @@ class Elector:
             try:
                 if lease is None:
                     spec = self._claim({})
-                    written = await self._leases.create_lease(self._namespace, self._name, spec)
+                    written = await self.leases.create_lease(self.namespace, self.name, spec)
                 else:
                     spec = self._claim(lease["spec"])
-                    written = await self._leases.update_lease(self._namespace, self._name, {**lease, "spec": spec})
+                    written = await self.leases.update_lease(self.namespace, self.name, {**lease, "spec": spec})
             except Conflict:
                 self._ours = None  # somebody was faster: see who
                 continue
             self._ours = written
             self._see(written)
-            self._claim_ends = sent_at + self._timing.deadline
+            self._claim_ends = sent_at + self.timing.deadline
             self._change(True)
             return True
         return False
 
     def _claim(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record that says we lead; fields of other parties stay."""
-        now = micro_time(self._wall())
+        now = micro_time(self.wall())
         claim = {
             **spec,
-            "holderIdentity": self._identity,
-            "leaseDurationSeconds": int(self._timing.duration),
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": int(self.timing.duration),
             "renewTime": now,
         }
-        if spec.get("holderIdentity") != self._identity:
+        if spec.get("holderIdentity") != self.identity:
             claim["acquireTime"] = now
             claim["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1 if spec else 0
         return claim
@@ -267,32 +257,28 @@ class Elector:
             self._seen, self._seen_at = spec, _now()
 
     def _is_held_by_other(self) -> bool:
-        if self.holder in ("", self._identity) or self._seen_at is None:
+        if self.holder in ("", self.identity) or self._seen_at is None:
             return False
         return _now() < self._free_at()
 
     def _free_at(self) -> float:
         """Give the time at which the holder counts as gone unless it shows another sign of life."""
-        promised = float(self._seen.get("leaseDurationSeconds") or self._timing.duration)
+        promised = float(self._seen.get("leaseDurationSeconds") or self.timing.duration)
         return (self._seen_at or 0.0) + promised
 
     def _change(self, leading: bool) -> None:
         if self._leading != leading:
             self._leading = leading
-            self._on_change(leading)
+            self.on_change(leading)
 
     def _rest(self) -> float:
         return max(0.0, self._claim_ends - _now())
 
     def _pause(self) -> float:
-        return self._timing.retry * (0.75 + self._random() / 4)
+        return self.timing.retry * (0.75 + self.random() / 4)
 
     def _standby_pause(self) -> float:
         """Give the seconds until the next look at a Lease of somebody else's: not later than when it runs out."""
         if not self._is_held_by_other():
             return self._pause()
         return min(self._pause(), self._free_at() - _now() + _MOMENT)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -122,7 +122,7 @@ class TextFormatter(RedactingFormatter):
         # A text from outside must not be able to forge a record.
         message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         more = "".join(f" {name}={value}" for name, value in self.fields(record).items() if value not in message)
-        module = record.name.removeprefix("agb_operator.")
+        module = record.name.rpartition(".")[2] if record.name.startswith("agb_operator.") else record.name
         line = f"{self.moment(record)} {record.levelname:<7} {module}: {message}{more}"
         trace = self.trace(record)
         return f"{line}\n{trace}" if trace else line

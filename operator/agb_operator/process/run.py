@@ -11,13 +11,15 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from ..agb.http import AgbApi
 from ..kube.cluster import Cluster, connect_cluster
 from ..metrics import Metrics
 from ..model.errors import StartupError
-from .assembly import Engine
+from .assembly import Parts, assemble, system_clock
 from .health import HealthServer, LoopLag
 from .leader import Elector, LeaseLost, new_identity
 from .settings import Settings
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -55,20 +57,30 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         on_change=metrics.leader,
     )
     elects = settings.leader_election
-    # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
-    engine = Engine(
-        settings=settings,
-        cluster=cluster,
-        metrics=metrics,
-        leads=lambda: elector.leads or not elects,
-        on_kopf_start=lambda: _stop_on_signals(stop),
+
+    def leads() -> bool:
+        return elector.leads or not elects
+
+    agb = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads)
+    parts = assemble(
+        settings, cluster=cluster, open_client=agb.client_of, clock=system_clock(), leads=leads, metrics=metrics
     )
-    lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(engine.beat,))
+    watch = Watch(
+        cluster=cluster,
+        informer=parts.informer,
+        relist=parts.relist,
+        store=parts.store,
+        metrics=metrics,
+        namespaces=settings.namespaces,
+        # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
+        on_start=lambda: _stop_on_signals(stop),
+    )
+    lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(parts.passes.beat,))
     ready = {"event loop": lag.problem, **({"lease": elector.problem} if elects else {})}
     server = HealthServer(
         host=settings.http_address.host,
         port=settings.http_address.port,
-        alive={"event loop": lag.problem, **engine.checks},
+        alive={"event loop": lag.problem, "watch": watch.problem, **parts.checks},
         ready=ready,
         page=metrics.page,
     )
@@ -77,22 +89,23 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         async with server:
             if not elects:
                 metrics.leader(True)
-                return await _work(engine.run(), stop)
+                return await _work(parts.run(watch=watch.run), stop)
             try:
                 if not await _unless_stopped(elector.acquire(), stop):
                     return 0
-                return await _work(_while_leading(engine, elector), stop)
+                return await _work(_while_leading(parts, watch, elector), stop)
             finally:
                 await elector.step_down()
     finally:
         measuring.cancel()
+        await agb.aclose()
 
 
-async def _while_leading(engine: Engine, elector: Elector) -> None:
+async def _while_leading(parts: Parts, watch: Watch, elector: Elector) -> None:
     """Work for as long as the lease is ours; losing it stops all calls at once."""
     async with asyncio.TaskGroup() as group:
         group.create_task(elector.keep(), name="lease")
-        group.create_task(engine.run(), name="engine")
+        group.create_task(parts.run(watch=watch.run), name="work")
 
 
 async def _work(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> int:

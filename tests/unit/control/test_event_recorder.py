@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agb_operator.control.event_recorder import PATIENCE, ROOM, TRIES, EventRecorder
+from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
 from agb_operator.policy.wording import Event
 from fakes import FakeCluster
@@ -33,7 +34,7 @@ class Desk:
         self.event_recorder = EventRecorder(
             cluster=self.cluster,
             leads=lambda: self.leads,
-            wall=lambda: EPOCH + timedelta(seconds=loop_time()),
+            clock=Clock(now=loop_time, wall=lambda: EPOCH + timedelta(seconds=loop_time()), jitter=lambda: 0.5),
         )
 
     def record(self, *reasons: str) -> None:

@@ -31,7 +31,7 @@ def test_a_resource_is_found_by_its_key() -> None:
 
     assert store.get(session.key) == session
     assert store.get(ObjectKey("ml", "other")) is None
-    assert (len(store), list(store), list(store.keys())) == (1, [session], [session.key])
+    assert (len(store), list(store)) == (1, [session])
 
 
 def test_a_newer_version_takes_the_place_of_an_older_one() -> None:

@@ -1,0 +1,90 @@
+"""The watch as a part that is supervised: it runs kopf, and knows whether each watch request is accepted.
+
+kopf is the informer's engine and the one part with a shutdown of its own. Owns the proof that the watch lives, and what
+becomes of a namespace whose watch is not allowed; what an event means is the informer's to say.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..control.informer import Informer
+from ..control.relist import Relist
+from ..control.store import Store
+from ..kube.cluster import SESSIONS, Cluster
+from ..kube.kopf_watch import WATCH_SECONDS, run_kopf
+from ..kube.watch_stream import without_echoes
+from ..metrics import Metrics
+from .health import Progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Watch:
+    """One replica's watch of AgbSessions; `run` once."""
+
+    cluster: Cluster
+    informer: Informer
+    relist: Relist
+    store: Store
+    metrics: Metrics
+    namespaces: tuple[str, ...]
+    """The ones watched; none is the whole cluster."""
+    on_start: Callable[[], None]
+    """Called when kopf has spawned its tasks and taken the process's signals."""
+    _namespace_of: dict[str, str] = field(init=False)
+    _accepted: dict[str, Progress] = field(init=False)
+    """By the path of a watch request: when one was last accepted."""
+    _forbidden: set[str] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._namespace_of = {f"{SESSIONS}/namespaces/{name}/agbsessions": name for name in self.namespaces}
+        self._accepted = {
+            path: Progress("no watch request was accepted", limit=3 * WATCH_SECONDS)
+            for path in self._namespace_of or [f"{SESSIONS}/agbsessions"]
+        }
+
+    def problem(self) -> str:
+        """Say what is wrong, "" when nothing is."""
+        return next((problem for progress in self._accepted.values() if (problem := progress.problem())), "")
+
+    async def run(self) -> None:
+        """Watch; ends only when it is told to, or when kopf has failed."""
+        for progress in self._accepted.values():
+            progress.touch()
+        await run_kopf(
+            self.informer.event, open_session=self._open_session, namespaces=self.namespaces, on_start=self.on_start
+        )
+
+    async def _open_session(self) -> tuple[str, Any]:
+        echoes = without_echoes(self.informer.is_news)
+        return self.cluster.server, await self.cluster.open_session(self._on_answer, self._on_forbidden, echoes)
+
+    def _on_answer(self, path: str) -> None:
+        progress = self._accepted.get(path)
+        if progress is not None:
+            progress.touch()
+            self.metrics.watch_activity()
+        if path in self._forbidden:
+            self._forbidden.discard(path)
+            logger.info("AgbSessions may be watched again: %s", path)
+
+    def _on_forbidden(self, path: str) -> None:
+        """Go on without a namespace's watch: when a namespace is deleted, its RoleBinding goes before its AgbSessions.
+
+        What is known of the namespace is read one by one, so that its deletion ends (see the chart's ClusterRole for
+        the finalizer); the other namespaces are served all the while, which a restart would not do better. In
+        cluster-wide mode nothing is left to serve: /healthz fails, and the next start says what is missing.
+        """
+        if path not in self._forbidden:
+            self._forbidden.add(path)
+            logger.error("AgbSessions may not be watched (HTTP 403): %s: grant the operator its RBAC rules there", path)
+        namespace = self._namespace_of.get(path)
+        if namespace is None:
+            return
+        self._accepted[path].touch()
+        for session in self.store:
+            if session.key.namespace == namespace:
+                self.relist.fetch(session.key)
