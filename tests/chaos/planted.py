@@ -13,10 +13,9 @@ from agb_operator.agb.batching import BatchedObserver
 from agb_operator.agb.client import SessionClient
 from agb_operator.control import reconciler
 from agb_operator.kube.cluster import Cluster
-from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import Observation, state_of
 from agb_operator.policy import decide as plan
-from agb_operator.policy.wording import Action, Facts, Plan
+from agb_operator.policy.plan import Action, Input, Plan
 
 
 def no_look() -> None:
@@ -56,10 +55,10 @@ def early_finalizer() -> None:
     """Take the finalizer off before the session is released."""
     decide = plan.before_looking
 
-    def before_looking(session: AgbSession, *, facts: Facts) -> Plan | None:
-        if session.deleting and session.has_finalizer:
+    def before_looking(given: Input) -> Plan | None:
+        if given.session.deleting and given.session.has_finalizer:
             return Plan(action=Action.REMOVE_FINALIZER)
-        return decide(session, facts=facts)
+        return decide(given)
 
     _replace(reconciler, "before_looking", before_looking)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agb_operator.agb.credentials import RECHECK
-from agb_operator.policy.creation import GRACE
+from agb_operator.policy.backoff import LABELS_SHOW
 from agb_simulator.effects import LostAnswer
 from integration.world import KEY, NAMESPACE, SECRET, World
 
@@ -107,7 +107,7 @@ async def test_an_observed_session_that_is_gone_is_reported_once() -> None:
 
 async def test_a_duplicate_that_comes_to_light_late_is_released_also_if_the_session_is_born_paused() -> None:
     async with World() as world:
-        world.control.add_fault(LostAnswer(late=GRACE + 15.0), endpoint="createSession", count=1)
+        world.control.add_fault(LostAnswer(late=LABELS_SHOW + 15.0), endpoint="createSession", count=1)
         world.apply(imageId="agb-code-space-1", paused=True)
         await world.until(lambda: len(world.live()) == 2)
         await world.restart()
@@ -120,7 +120,7 @@ async def test_a_duplicate_that_comes_to_light_late_is_released_also_if_the_sess
 async def test_a_duplicate_is_released_once_also_if_lists_are_old() -> None:
     async with World() as world:
         world.control.configure(status_lag=10.0)
-        world.control.add_fault(LostAnswer(late=GRACE + 15.0), endpoint="createSession", count=1)
+        world.control.add_fault(LostAnswer(late=LABELS_SHOW + 15.0), endpoint="createSession", count=1)
         world.apply(imageId="agb-code-space-1")
         await world.until(lambda: len(world.live()) == 2)
         await world.until(lambda: len(world.live()) == 1)

@@ -159,7 +159,7 @@ async def test_a_connection_that_breaks_at_any_request_changes_nothing_of_the_en
 async def test_the_kills_find_an_operator_that_does_not_look_for_what_it_has_created(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agb_operator.control.creation.needs_lookup", lambda session: False)
+    monkeypatch.setattr("agb_operator.policy.creation.needs_lookup", lambda session: False)
     assert await found("create")
 
 

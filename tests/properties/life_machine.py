@@ -14,7 +14,7 @@ import looptime
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agb_operator.policy.creation import GRACE
+from agb_operator.policy.backoff import LABELS_SHOW
 from agb_simulator import HookRefused
 from agb_simulator.effects import (
     BareCreate,
@@ -357,7 +357,9 @@ class RoughLife(CalmLife):
         # Longer than the grace period, so that a second one is sent. More than that at a time is not promised.
         self._now(self.world.control.clear_faults)
         self._now(lambda: self.world.control.configure(label_lag=0.0))
-        self._apply_with(LostAnswer(late=GRACE + 15.0), spec | {"managementPolicy": "Manage"}, then=3 * GRACE)
+        self._apply_with(
+            LostAnswer(late=LABELS_SHOW + 15.0), spec | {"managementPolicy": "Manage"}, then=3 * LABELS_SHOW
+        )
 
     @rule(seconds=st.sampled_from((0.0, 3.0, 15.0)))
     def let_lists_be_old(self, seconds: float) -> None:

@@ -37,16 +37,15 @@ def no_look_before_acting(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_look_up_before_a_create(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.control.creation.needs_lookup", lambda session: False)
+    patch.setattr("agb_operator.policy.creation.needs_lookup", lambda session: False)
 
 
 def no_grace_period(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.policy.creation.GRACE", 0.0)
-    patch.setattr("agb_operator.control.creation.GRACE", 0.0)
+    patch.setattr("agb_operator.policy.creation.LABELS_SHOW", 0.0)
 
 
 def no_release_of_duplicates(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.control.creation.may_have_duplicates", lambda session: False)
+    patch.setattr("agb_operator.policy.decide.after_the_step", lambda given, draft: draft)
 
 
 def finalizer_off_before_the_release(patch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from agb_operator.policy.creation import GRACE
+from agb_operator.policy.backoff import LABELS_SHOW
 from agb_simulator.effects import HttpError, LostAnswer
 from properties.rough_world import RoughWorld, Strike
 
@@ -63,7 +63,7 @@ def lose_answers(world: RoughWorld) -> None:
     for applied in (True, False):
         world.control.add_fault(LostAnswer(applied=applied), probability=0.05)
     world.control.add_fault(HttpError(status=503, applied=True), probability=0.02)
-    world.control.configure(label_lag=GRACE / 3)
+    world.control.configure(label_lag=LABELS_SHOW / 3)
 
 
 async def keep_killing(world: RoughWorld, chance: Random) -> None:

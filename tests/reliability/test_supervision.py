@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.control.claims import Claims
 from agb_operator.control.informer import Informer
 from agb_operator.control.memory import Memory
 from agb_operator.control.queue import WorkQueue
@@ -132,10 +133,17 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
         store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
     cluster.delete("ml", "goes")
     cluster.apply("ml", "new", {"sessionId": "session-new"})
+    informer = Informer(
+        store=store,
+        queue=WorkQueue(),
+        claims=Claims(store=store),
+        memory=Memory(clock=loop_time),
+        on_activity=lambda: None,
+    )
     relist = Relist(
         cluster=cluster,
         store=store,
-        informer=Informer(store=store, queue=WorkQueue(), memory=Memory(clock=loop_time), on_activity=lambda: None),
+        informer=informer,
         namespaces=("ml",),
         interval=300.0,
     )

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agb_operator.control.store import Store
+from agb_operator.model.errors import AgbError
 from agb_operator.model.resource import FINALIZER, AgbSession
 from agb_operator.model.states import Observation, SessionState, state_of
 from agb_operator.model.status import (
@@ -15,15 +17,15 @@ from agb_operator.model.status import (
     Phase,
     SessionStatus,
     Truth,
-    next_status,
     timestamp,
 )
 from agb_operator.model.status_json import status_from_dict, status_to_dict
-from agb_operator.policy.decide import plan
-from agb_operator.policy.wording import Action, Facts, Plan
+from agb_operator.policy import decide as policy
+from agb_operator.policy import on_error as errors
+from agb_operator.policy.plan import Action, Input, Plan, Recalled
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-NO_FACTS = Facts()
+NO_FACTS = Recalled()
 ID = "session-1"
 IMAGE = "agb-code-space-1"
 
@@ -156,12 +158,45 @@ def not_found(session_id: str = ID) -> Observation:
     return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=0.0)
 
 
-def carried_on(session: AgbSession, decided: Plan, *, now: datetime = NOW) -> AgbSession:
-    """Give the resource once a plan's report was written and read back; without a report it is as it was."""
-    if decided.report is None:
+def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, facts: Recalled = NO_FACTS) -> Plan:
+    """Decide after a look; on a deletion that is through, nothing else is found that carries the resource's UID."""
+    given = Input(session=session, now=now, recalled=facts, seen=look)
+    decided = policy.decide(given)
+    return policy.decide(replace(given, found=())) if decided.action == Action.LOOK_UP else decided
+
+
+def plan_creation(
+    session: AgbSession, found: Sequence[Observation], *, now: datetime = NOW, facts: Recalled = NO_FACTS
+) -> Plan:
+    """Decide for a resource without a session; `found` is what carries its UID."""
+    return policy.decide(Input(session=session, now=now, recalled=facts, found=found))
+
+
+def before_looking(session: AgbSession, *, facts: Recalled = NO_FACTS) -> Plan | None:
+    """Decide without a look."""
+    return policy.before_looking(Input(session=session, now=NOW, recalled=facts))
+
+
+def on_error(
+    session: AgbSession,
+    error: AgbError,
+    *,
+    facts: Recalled = NO_FACTS,
+    retry: float,
+    attempted: Action,
+    seen: Observation | None,
+    now: datetime = NOW,
+) -> Plan:
+    """Decide after an error."""
+    given = Input(session=session, now=now, recalled=facts, seen=seen)
+    return errors.on_error(given, error, retry=retry, attempted=attempted)
+
+
+def carried_on(session: AgbSession, decided: Plan) -> AgbSession:
+    """Give the resource once a plan's status was written and read back; without one it is as it was."""
+    if decided.status is None:
         return session
-    status = next_status(session.status, decided.report, generation=session.generation, now=now)
-    return replace(session, status=status_from_dict(status_to_dict(status)))
+    return replace(session, status=status_from_dict(status_to_dict(decided.status)))
 
 
 def conditions(session: AgbSession) -> dict[str, tuple[str, str]]:
@@ -193,7 +228,7 @@ class Story:
         self.events: list[str] = []
         self._called_at: float | None = None
 
-    def look(self, look: Observation | str, *, at: float, facts: Facts = NO_FACTS) -> Plan:
+    def look(self, look: Observation | str, *, at: float, facts: Recalled = NO_FACTS) -> Plan:
         """Do a pass that sees this, so many seconds after `NOW`; the age of the last call is filled in."""
         observation = seen(look) if isinstance(look, str) else look
         since = None if self._called_at is None else at - self._called_at
@@ -201,7 +236,7 @@ class Story:
         if decided.action != Action.NONE:
             self.calls.append(decided.action)
             self._called_at = at
-        before, self.session = self.session, carried_on(self.session, decided, now=later(at))
+        before, self.session = self.session, carried_on(self.session, decided)
         self.writes += before.status != self.session.status
         self.events.extend(announcement.reason for announcement in decided.events)
         return decided
@@ -213,3 +248,19 @@ class Story:
     def restart(self) -> None:
         """Forget what only the process knew."""
         self._called_at = None
+
+
+SEEN = a_status(session_status="RUNNING", phase=Phase.RUNNING)
+
+
+def store_of(*sessions: AgbSession) -> Store:
+    store = Store()
+    for session in sessions:
+        store.put(session)
+    return store
+
+
+def claiming(name: str, *, namespace: str = "ml", age: float = 0, **fields: Any) -> AgbSession:
+    """Build a resource that adopts session-1, `age` seconds older than NOW."""
+    session = a_session(adopted=ID, name=name, namespace=namespace, uid=f"uid-{namespace}-{name}", created=later(-age))
+    return replace(session, **fields)

@@ -16,7 +16,7 @@ from typing import Final, Literal, Protocol
 from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterUnavailable, Conflict
 from ..model.resource import AgbSession, ObjectKey
-from ..policy.wording import Event
+from ..policy.plan import Event
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model.resource import AgbSession, ObjectKey
-from ..policy.creation import may_have_duplicates
 from ..policy.decide import is_settled
+from .claims import Claims
 from .memory import Memory
 from .queue import WorkQueue
 from .store import Store
@@ -24,6 +24,7 @@ class Informer:
     """Is told of every version."""
     queue: WorkQueue
     """Takes the keys of resources that need a pass."""
+    claims: Claims
     memory: Memory
     on_activity: Callable[[], None]
     """Told of each event, as proof that the watch lives."""
@@ -38,7 +39,7 @@ class Informer:
         before = self.store.put(session)
         current = self.store.get(session.key)
         if before is None or before.uid != session.uid:
-            if not is_settled(session) or may_have_duplicates(session):
+            if not is_settled(session) or session.status.may_have_duplicates:
                 self.queue.add(session.key)
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
@@ -69,8 +70,9 @@ class Informer:
         if self.store.get(session.key) is None:  # also if it had been removed already, by our own last write
             self.memory.forget(session.key)
             self.queue.forget(session.key)
+        self.claims.forget(session.uid)
         self._queue_claimants(session)
 
     def _queue_claimants(self, session: AgbSession) -> None:
-        for key in self.store.claimants(session.session_id):
-            self.queue.add(key)
+        for other in self.store.naming(session.session_id):
+            self.queue.add(other.key)

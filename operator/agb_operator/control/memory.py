@@ -1,18 +1,53 @@
 """What this process remembers of each resource between passes; all of it may be lost at a restart without harm."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from ..agb.client import Created
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import SessionState
-from ..policy.wording import Action, Facts
+from ..model.status import OperationType, SessionStatus
+from ..policy.plan import Action, Event, Recalled
 
 SAME_MOMENT: Final = 90.0
 """Seconds within which sessions that vanish have vanished together: one resync and its confirmation."""
 SUSPICIOUS: Final = 3
 """Sessions of one key that must vanish together before the key is suspect."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Streak:
+    """Failures in a row of one kind: each kind has a patience of its own."""
+
+    count: int = 0
+    since: float = 0.0
+
+    def note(self, now: float, *, told_when: bool = False) -> None:
+        """Count a failure; one that came with the time of the next try does not lengthen the back-off."""
+        if not self.count:
+            self.since = now
+        if not (told_when and self.count):
+            self.count += 1
+
+    def end(self) -> None:
+        """Begin anew: the thing that failed has worked."""
+        self.count = 0
+
+    def lasts(self, now: float) -> float:
+        """Give the seconds since the first of the failures, 0 without one."""
+        return now - self.since if self.count else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unwritten:
+    """A status that the API server did not take, and for what it was decided."""
+
+    asks: tuple[object, ...]
+    status: SessionStatus
+    events: tuple[Event, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,33 +59,30 @@ class Remembered:
     """When our last call for the session ended; what was seen before it no longer counts."""
     called: Action | None = None
     """That call, if AGB took it, may have taken it, or refused it for the session's state."""
-    failures: int = 0
-    failing_since: float = 0.0
+    agb: Streak = field(default_factory=Streak)
+    """Failures of looks and calls."""
+    cluster: Streak = field(default_factory=Streak)
+    """Failures of writes to the Kubernetes API."""
+    duplicates: Streak = field(default_factory=Streak)
+    """Failures to find or end what an interrupted create has left."""
+    unwritten: Unwritten | None = None
+    operation: tuple[OperationType, datetime] | None = None
+    """The operation that the status names, and since when this process knows of it."""
+    operation_since: float = 0.0
     missing_looks: int = 0
     missing_since: float = 0.0
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
-    duplicates_checked: bool = False
-    duplicates_found: bool = False
-    """The last check found one that could not be ended yet."""
-    undecided: int = 0
-    """Passes in a row that waited for the look of an older claimant."""
-    stray: str = ""
-    """A session with our UID label that the resource never reported; it is released with the resource."""
+    look_up_at: float = float("-inf")
+    """When the next look-up of duplicates may come, after one that failed."""
+    status_refused: bool = False
+    """The last write of a status failed: until one succeeds, nothing is ended without a word about it first."""
 
-    def note_failure(self, now: float, *, told_when: bool = False) -> None:
-        """Count a failure in a row; one that came with the time of the next try does not lengthen the back-off."""
-        if not self.failures:
-            self.failing_since = now
-        if not (told_when and self.failures):
-            self.failures += 1
-
-    def note_loss(self) -> None:
+    def note_absence(self) -> None:
         """Forget what was known of a session that another one is to replace: its create was answered long since."""
         self.missing_looks = 0
         self.create_sent_at = None
-        self.duplicates_checked = False
 
     def note_state(self, state: SessionState, now: float) -> None:
         """Count looks in a row that found nothing."""
@@ -61,13 +93,45 @@ class Remembered:
             self.missing_since = now
         self.missing_looks += 1
 
+    def note_operation(self, session: AgbSession, now: float) -> None:
+        """Note since when the operation is known that the status names."""
+        last = session.status.operation
+        operation = None if last is None else (last.type, last.started_at)
+        if operation != self.operation:
+            self.operation, self.operation_since = operation, now
+
 
 @dataclass(kw_only=True, slots=True)
-class _Client:
-    """Which resources of one key see their session, and since when others do not."""
+class _Sight:
+    """Which resources of one key see their session, and since when others do not, in order of time."""
 
     seen: set[ObjectKey] = field(default_factory=set)
     missing: dict[ObjectKey, float] = field(default_factory=dict)
+    moments: list[float] = field(default_factory=list)
+
+    def note(self, key: ObjectKey, *, missing_at: float | None) -> None:
+        """Note that a resource's session is seen (None), or is missing since then at the latest."""
+        if missing_at is None:
+            self.forget(key)
+            self.seen.add(key)
+        elif key not in self.missing:
+            self.seen.discard(key)
+            self.missing[key] = missing_at
+            insort(self.moments, missing_at)
+
+    def forget(self, key: ObjectKey) -> None:
+        self.seen.discard(key)
+        since = self.missing.pop(key, None)
+        if since is not None:
+            del self.moments[bisect_left(self.moments, since)]
+
+    def vanished_together(self, key: ObjectKey) -> bool:
+        """Tell whether most sessions of the key vanished in the moment in which this one did."""
+        since = self.missing.get(key)
+        if since is None:
+            return False
+        together = bisect_right(self.moments, since + SAME_MOMENT) - bisect_left(self.moments, since - SAME_MOMENT)
+        return together >= SUSPICIOUS and together > len(self.seen)
 
 
 class Memory:
@@ -75,66 +139,61 @@ class Memory:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._memory: dict[ObjectKey, Remembered] = {}
-        self._clients: dict[int, _Client] = {}
+        self._remembered: dict[ObjectKey, Remembered] = {}
+        self._sights: dict[int, _Sight] = {}
         self._client_of: dict[ObjectKey, int] = {}
 
     def of(self, session: AgbSession) -> Remembered:
         """Give a resource's memory; another resource of the same name starts with an empty one."""
-        remembered = self._memory.get(session.key)
+        remembered = self._remembered.get(session.key)
         if remembered is None or remembered.uid != session.uid:
-            remembered = self._memory[session.key] = Remembered(uid=session.uid)
+            remembered = self._remembered[session.key] = Remembered(uid=session.uid)
         return remembered
 
     def forget(self, key: ObjectKey) -> None:
         """Drop what is remembered of a resource that no longer exists."""
-        self._memory.pop(key, None)
-        client = self._clients.get(self._client_of.pop(key, 0))
-        if client is not None:
-            client.seen.discard(key)
-            client.missing.pop(key, None)
+        self._remembered.pop(key, None)
+        self._leave(key)
 
-    def facts(self, session: AgbSession, *, rival: str = "") -> Facts:
+    def recall(self, session: AgbSession, *, owner: str = "") -> Recalled:
         """Give what the decision may know."""
         now, remembered = self._clock(), self.of(session)
-        return Facts(
+        remembered.note_operation(session, now)
+        if session.status.may_have_duplicates and remembered.create_sent_at is None:
+            remembered.create_sent_at = now  # an earlier process may have sent one just now
+        sight = self._sights.get(self._client_of.get(session.key, 0))
+        return Recalled(
             called=remembered.called,
             since_call=None if remembered.called_at == float("-inf") else now - remembered.called_at,
+            known_for=now - remembered.operation_since,
             missing_looks=remembered.missing_looks,
             missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
-            failing_for=now - remembered.failing_since if remembered.failures else 0.0,
-            mass_loss=self._vanished_together(session.key),
+            failing_for=remembered.agb.lasts(now),
+            mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
-            other_claimant=rival,
+            look_up_rests=max(0.0, remembered.look_up_at - now),
+            owner=owner,
         )
 
     def note_look(self, session: AgbSession, state: SessionState, *, client: int) -> None:
-        """Note what a look through an account (any number that names it) has found."""
-        now, remembered = self._clock(), self.of(session)
-        remembered.note_state(state, now)
-        if self._client_of.get(session.key) != client:
-            self._move(session.key, client)
-        looks = self._clients.setdefault(client, _Client())
-        if state == SessionState.NOT_FOUND:
-            looks.seen.discard(session.key)
-            if session.status.session_status:  # one that nobody ever saw has not vanished
-                looks.missing.setdefault(session.key, now)
+        """Note what a look through a client (any number that names it) has found."""
+        now, key = self._clock(), session.key
+        self.of(session).note_state(state, now)
+        if self._client_of.get(key) != client:
+            self._leave(key)
+            self._client_of[key] = client
+        sight = self._sights.setdefault(client, _Sight())
+        if state != SessionState.NOT_FOUND:
+            sight.note(key, missing_at=None)
+        elif session.status.session_status:  # one that nobody ever saw has not vanished
+            sight.note(key, missing_at=now)
         else:
-            looks.missing.pop(session.key, None)
-            looks.seen.add(session.key)
+            sight.seen.discard(key)
 
-    def _move(self, key: ObjectKey, client: int) -> None:
-        before = self._clients.get(self._client_of.get(key, 0))
-        if before is not None:
-            before.seen.discard(key)
-            before.missing.pop(key, None)
-        self._client_of[key] = client
-
-    def _vanished_together(self, key: ObjectKey) -> bool:
-        """Tell whether most sessions of the key vanished in the moment in which this one did."""
-        client = self._clients.get(self._client_of.get(key, 0))
-        if client is None or key not in client.missing:
-            return False
-        since = client.missing[key]
-        together = sum(abs(other - since) <= SAME_MOMENT for other in client.missing.values())
-        return together >= SUSPICIOUS and 2 * together > together + len(client.seen)
+    def _leave(self, key: ObjectKey) -> None:
+        client = self._client_of.pop(key, 0)
+        sight = self._sights.get(client)
+        if sight is not None:
+            sight.forget(key)
+            if not sight.seen and not sight.missing:
+                del self._sights[client]

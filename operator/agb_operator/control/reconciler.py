@@ -1,13 +1,17 @@
-"""One pass over one AgbSession: observe, decide, act, report.
+"""One pass over one AgbSession: observe, decide, act, write.
 
-Owns the order of these steps and nothing of their content: the decision is `plan`'s, the calls are the session port's,
-the writes are `reporter`'s. Every pass starts from what the API and the resource say now, so a restart, a lost answer
-and a flipped spec all take this one path. A pass makes at most one call that changes a session.
+Owns the order of these steps and nothing of their content: the decision is the policy's, the calls are the client
+port's, the writes are `status_writer`'s. Every pass starts from what the API and the resource say now, so a restart, a
+lost answer and a flipped spec all take this one path. A pass makes at most one call that changes a session.
+
+What fails has a patience of its own by what it is: AGB, the Kubernetes API, and the care for duplicates. A status that
+was not taken is tried again by itself, without another look.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final
 
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
@@ -28,12 +32,14 @@ from ..model.errors import (
 )
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import Observation, SessionState
+from ..model.status import SessionStatus
 from ..policy import backoff
-from ..policy.decide import before_looking, plan
+from ..policy.decide import before_looking, decide
 from ..policy.on_error import on_error
-from ..policy.wording import Action, Plan
-from .creation import Creation, note_written, until_duplicates_are_checked
-from .memory import Memory, Remembered
+from ..policy.plan import FINAL, Action, Event, Input, Plan
+from .claims import Claims, Theirs, Undecided
+from .creation import Creation, note_written, unreported
+from .memory import Memory, Remembered, Unwritten
 from .status_writer import StatusWriter
 from .store import Store
 
@@ -41,17 +47,8 @@ logger = logging.getLogger(__name__)
 
 UNDECIDED: Final = 1.0
 """Seconds until a resource looks again whether an older one manages its session."""
-UNDECIDED_PASSES: Final = 30
-"""Passes that wait so; a claimant that cannot look for longer than that blocks nobody any more."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Decision:
-    """A plan, with what it was made from; `account` is None when it needs no call."""
-
-    plan: Plan
-    client: SessionClient | None = None
-    seen: Observation | None = None
+FEW_CONFLICTS: Final = 3
+"""Conflicts in a row that are nothing but others who write, too."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -60,9 +57,10 @@ class Reconciler:
 
     store: Store
     """The resources as the watch says."""
+    claims: Claims
     memory: Memory
     credentials: Credentials
-    """Gives each resource its account."""
+    """Gives each resource its client."""
     observer: BatchedObserver
     """Looks at sessions."""
     status_writer: StatusWriter
@@ -84,114 +82,126 @@ class Reconciler:
             return await self._pass(session, remembered)
         except NotLeading:
             return None  # another replica may be at work already, and this process is about to end
-        except Conflict:
-            # Somebody changed the resource meanwhile: what we meant to write is out of date.
-            await self.status_writer.refresh(session)
-            return 0.1 + 0.4 * self.clock.jitter()
         except ObjectNotFound:
             self.store.remove(key, session.uid)
             self.memory.forget(key)
             return None
         except ClusterError as error:
-            remembered.note_failure(self.clock.now())
-            self.metrics.reconcile_error("ClusterUnavailable")
-            delay = self._retry(remembered)
-            if isinstance(error, ClusterUnavailable) and error.retry_after is not None:
-                delay = max(delay, error.retry_after)
-            logger.warning("%s: the Kubernetes API did not take a write: %s", key, error)
-            return delay
+            return await self._on_cluster_error(session, remembered, error)
 
     async def _pass(self, session: AgbSession, remembered: Remembered) -> float | None:
-        rival, certain = self.store.rival(session) if session.session_id else ("", True)
-        remembered.undecided = 0 if certain else remembered.undecided + 1
-        if 0 < remembered.undecided <= UNDECIDED_PASSES:
+        waiting = remembered.unwritten
+        if waiting is not None and waiting.asks == session.asks:
+            await self._write(session, remembered, waiting.status, waiting.events)
+            return 0.0
+        judgement = self.claims.judge(session)
+        if isinstance(judgement, Undecided):
             return UNDECIDED
-        decided = before_looking(session, facts=self.memory.facts(session, rival=rival if certain else ""))
-        decision = _Decision(plan=decided) if decided is not None else await self._decide(session, remembered)
-        requeue = await self._carry_out(session, remembered, decision)
-        return until_duplicates_are_checked(session, remembered, requeue)
-
-    async def _decide(self, session: AgbSession, remembered: Remembered) -> _Decision:
-        """Look, and choose the next step; a failed look is decided upon, too."""
+        recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
+        given = Input(session=session, now=self.clock.wall(), recalled=recalled)
+        plan = before_looking(given) or unreported(given, remembered)
+        if plan is not None:
+            return await self._carry_out(given, remembered, plan, None)
+        client: SessionClient | None = None
         try:
             client = await self.credentials.client_of(session)
-            session_id = remembered.stray or session.session_id
-            if session_id:
-                return await self._decide_by_look(session, remembered, client, session_id)
-            return _Decision(plan=await self.creation.decide(session, remembered, client), client=client)
+            if session.session_id:
+                given = await self._look(given, remembered, client)
+                if self.claims.note(
+                    session, sees=given.seen is not None and given.seen.state != SessionState.NOT_FOUND
+                ):
+                    return UNDECIDED
+                if isinstance(self.claims.judge(session), Theirs):
+                    return 0.0  # an older resource has begun to manage it during the look
+            given, plan = await self._decide(given, remembered, client)
         except AgbError as error:
             if isinstance(error, TerminalError):
-                self.store.note_sight(session.key, sees=False)
-            return _Decision(plan=self._on_error(session, remembered, error, attempted=Action.NONE, seen=None))
+                self.claims.note(session, sees=False)
+            plan = self._on_error(replace(given, seen=None), remembered, error, attempted=Action.NONE)
+        return await self._carry_out(given, remembered, plan, client)
 
-    async def _decide_by_look(
-        self, session: AgbSession, remembered: Remembered, client: SessionClient, session_id: str
-    ) -> _Decision:
+    async def _look(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
+        session = given.session
         seen = await self.observer.observe(
-            client, session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
+            client, session.session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
         )
         self.memory.note_look(session, seen.state, client=id(client))
-        if self.store.note_sight(session.key, sees=seen.state != SessionState.NOT_FOUND):
-            return _Decision(plan=Plan(requeue=UNDECIDED))
-        if all(self.store.rival(session)):
-            return _Decision(plan=Plan(requeue=0.0))  # an older resource has begun to manage it during the look
-        decided = plan(session, seen, now=self.clock.wall(), facts=self.memory.facts(session))
-        if decided.action == Action.NONE and decided.requeue:
+        return replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
+
+    async def _decide(self, given: Input, remembered: Remembered, client: SessionClient) -> tuple[Input, Plan]:
+        plan = decide(given)
+        if plan.action == Action.LOOK_UP:
+            found = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
+            given = replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(given.session))
+            plan = decide(given)
+        if plan.action == Action.NONE and plan.requeue and given.seen is not None:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.
-            age = self.clock.now() - seen.taken_at
-            decided = replace(decided, requeue=backoff.rest_of(decided.requeue, age=age))
-        if session.image_id:
-            if decided.action == Action.REMOVE_FINALIZER:
-                decided = await self.creation.after_strays(session, remembered, client, decided, seen)
-            else:
-                decided = await self.creation.after_duplicates(session, remembered, client, decided)
-        return _Decision(plan=decided, client=client, seen=seen)
+            age = self.clock.now() - given.seen.taken_at
+            plan = replace(plan, requeue=backoff.rest_of(plan.requeue, age=age))
+        return given, plan
 
-    async def _carry_out(self, session: AgbSession, remembered: Remembered, decision: _Decision) -> float | None:
-        step, client = decision.plan, decision.client
-        session_id = remembered.stray or session.session_id
-        report = step.report
-        current = self.store.get(session.key)
-        if step.action != Action.NONE and (current is None or current.asks != session.asks):
-            return 0.0  # what is wanted has changed during the look
+    async def _look_up(
+        self, given: Input, remembered: Remembered, client: SessionClient, *, may_wait: bool
+    ) -> Sequence[Observation] | None:
+        """Find the other sessions of the resource; None if that failed and something else is decided already."""
         try:
-            match step.action:
-                case Action.NONE:
-                    pass
-                case Action.ADD_FINALIZER | Action.REMOVE_FINALIZER:
-                    await self.status_writer.set_finalizer(session, present=step.action == Action.ADD_FINALIZER)
-                    self.status_writer.announce(session, step.events)
-                    return step.requeue
-                case Action.CREATE:
-                    assert client is not None
-                    return await self.creation.create(session, remembered, client)
-                case Action.PAUSE | Action.RESUME | Action.RELEASE | Action.SET_LABELS:
-                    assert client is not None
-                    request_id = await self._call(step.action, session, remembered, client, session_id)
-                    if report is not None and report.operation is not None:
-                        report = replace(report, operation=replace(report.operation, request_id=request_id))
-                case _:
-                    assert_never(step.action)
+            return await self.creation.look_up(given.session, remembered, client)
         except AgbError as error:
-            step = self._on_error(session, remembered, error, attempted=step.action, seen=decision.seen)
-            report = step.report
-        else:
-            if decision.seen is not None and (report is not None or step.action != Action.NONE):
-                remembered.failures = 0  # a step that only waits proves nothing
-        if report is not None:
-            written = await self.status_writer.write(session, report, step.events)
-            if written is not None:
-                note_written(session, written, remembered)
-            if step.drifted:
-                self.metrics.drift()
-        return step.requeue
+            if not may_wait:
+                raise
+            self._on_duplicate_error(given, remembered, error, "looked for")
+            return None
 
-    async def _call(
-        self, action: Action, session: AgbSession, remembered: Remembered, client: SessionClient, session_id: str
-    ) -> str:
-        remembered.called = action
+    async def _carry_out(
+        self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient | None
+    ) -> float | None:
+        session = given.session
+        current = self.store.get(session.key)
+        if plan.action != Action.NONE and (current is None or current.asks != session.asks):
+            return 0.0  # what is wanted has changed during the look
+        if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
+            await self.status_writer.set_finalizer(session, present=plan.action == Action.ADD_FINALIZER)
+            remembered.cluster.end()
+            self.status_writer.announce(session, plan.events)
+            return plan.requeue
+        if plan.action in FINAL and remembered.status_refused and plan.status is not None:
+            session = await self._write(session, remembered, plan.status, ()) or session
+        if plan.action != Action.NONE:
+            assert client is not None
+            plan = await self._act(given, remembered, plan, client)
+        elif given.seen is not None and plan.status is not None:
+            remembered.agb.end()  # a step that only waits proves nothing
+        if plan.status is not None:
+            await self._write(session, remembered, plan.status, plan.events)
+        if plan.drifted:
+            self.metrics.drift()
+        return plan.requeue
+
+    async def _act(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
+        """Make the one call; returns what is to be written now that it was accepted, or failed."""
         try:
-            match action:
+            match plan.action:
+                case Action.CREATE:
+                    plan = await self.creation.create(given, remembered, client)
+                case Action.END_DUPLICATE:
+                    await self.creation.end_duplicate(given, client)
+                    self.status_writer.announce(given.session, plan.events)
+                    plan = replace(plan, events=())
+                case _:
+                    plan = await self._call(given, remembered, plan, client)
+        except AgbError as error:
+            if plan.action == Action.END_DUPLICATE and not given.session.deleting:
+                delay = self._on_duplicate_error(given, remembered, error, "ended")
+                return replace(plan, action=Action.NONE, requeue=delay)
+            return self._on_error(given, remembered, error, attempted=plan.action)
+        remembered.agb.end()
+        return plan
+
+    async def _call(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
+        session_id, session = given.session.session_id, given.session
+        remembered.called = plan.action
+        try:
+            match plan.action:
                 case Action.PAUSE:
                     accepted = await client.pause(session_id)
                 case Action.RESUME:
@@ -199,49 +209,90 @@ class Reconciler:
                 case Action.RELEASE:
                     accepted = await client.release(session_id)
                 case _:
-                    labels = session.session_labels(self.cluster_name)
-                    accepted = await client.set_labels(session_id, labels)
+                    accepted = await client.set_labels(session_id, session.session_labels(self.cluster_name))
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
                 remembered.called = None
             raise
         finally:
             remembered.called_at = self.clock.now()
-        return accepted.request_id
+        if plan.status is None or plan.status.operation is None:
+            return plan
+        operation = replace(plan.status.operation, request_id=accepted.request_id)
+        return replace(plan, status=replace(plan.status, operation=operation))
 
-    def _on_error(
-        self,
-        session: AgbSession,
-        remembered: Remembered,
-        error: AgbError,
-        *,
-        attempted: Action,
-        seen: Observation | None,
-    ) -> Plan:
+    async def _write(
+        self, session: AgbSession, remembered: Remembered, status: SessionStatus, events: tuple[Event, ...]
+    ) -> AgbSession | None:
+        """Write a status; one that is not taken is kept, to be tried again by itself."""
+        try:
+            written = await self.status_writer.write(session, status, events)
+        except Conflict:
+            remembered.unwritten = None
+            raise
+        except ClusterError:
+            remembered.unwritten = Unwritten(asks=session.asks, status=status, events=events)
+            remembered.status_refused = True
+            raise
+        remembered.unwritten, remembered.status_refused = None, False
+        if written is not None:
+            remembered.cluster.end()
+            note_written(session, written, remembered)
+        return written
+
+    async def _on_cluster_error(self, session: AgbSession, remembered: Remembered, error: ClusterError) -> float:
+        """Give the seconds until the next try, after a refusal of the Kubernetes API."""
+        remembered.cluster.note(self.clock.now())
+        failures = remembered.cluster.count
+        if isinstance(error, Conflict):
+            # Somebody changed the resource meanwhile: what we meant to write is out of date.
+            await self.status_writer.refresh(session)
+            if failures <= FEW_CONFLICTS:
+                return 0.1 + 0.4 * self.clock.jitter()
+        self.metrics.reconcile_error(error.reason)
+        delay = backoff.retry_delay(failures, draw=self.clock.jitter(), most=backoff.MAX_WRITE_DELAY)
+        if isinstance(error, ClusterUnavailable) and error.retry_after is not None:
+            delay = max(delay, min(error.retry_after, backoff.MAX_DELAY))
+        logger.warning("%s: the Kubernetes API did not take a write: %s %s", session.key, error, error.advice)
+        return delay
+
+    def _on_duplicate_error(self, given: Input, remembered: Remembered, error: AgbError, what: str) -> float:
+        """Tell of it without a word about the session, which is well; returns the seconds until the next try."""
+        if isinstance(error, NotLeading):
+            raise error
+        now = self.clock.now()
+        remembered.duplicates.note(now)
+        text = f"A session that an interrupted create may have left beside this one could not be {what}"
+        self._note_error(given, error, text)
+        if remembered.duplicates.count == 1:
+            event = Event(reason="DuplicateNotEnded", message=f"{text}: {error.message}", warning=True)
+            self.status_writer.announce(given.session, (event,))
+        # Slowly: nobody waits for it.
+        delay = backoff.LOOK_UP_AGAIN + backoff.retry_delay(remembered.duplicates.count + 4, draw=self.clock.jitter())
+        remembered.look_up_at = now + delay
+        return delay
+
+    def _on_error(self, given: Input, remembered: Remembered, error: AgbError, *, attempted: Action) -> Plan:
         if isinstance(error, NotLeading):
             raise error
         told = error.retry_after if isinstance(error, TransientError) else None
-        remembered.note_failure(self.clock.now(), told_when=told is not None)
-        self.metrics.reconcile_error(error.reason)
-        if isinstance(error, CredentialsRejected) and self.credentials.refused(session):
+        remembered.agb.note(self.clock.now(), told_when=told is not None)
+        if isinstance(error, CredentialsRejected) and self.credentials.refused(given.session):
+            self.metrics.reconcile_error(error.reason)
             return Plan(requeue=0.0)  # the Secret may hold a new key already
-        logger.log(
-            # The breaker or the answer that closed the key has been heard of once: not for every resource again.
-            logging.WARNING if told is None else logging.DEBUG,
-            "%s: %s failed: %s",
-            session.key,
-            "a look" if attempted == Action.NONE else attempted,
-            error.message,
-            extra={
-                "namespace": session.key.namespace,
-                "resource": session.key.name,
-                "session_id": session.session_id,
-                "request_id": error.request_id,
-            },
+        doing = "a look" if attempted == Action.NONE else str(attempted)
+        # The breaker or the answer that closed the key has been heard of once: not for every resource again.
+        self._note_error(given, error, f"{doing} failed", logging.WARNING if told is None else logging.DEBUG)
+        retry = (
+            backoff.retry_delay(remembered.agb.count, draw=self.clock.jitter())
+            if told is None
+            else backoff.told_delay(told, draw=self.clock.jitter())
         )
-        facts = self.memory.facts(session)
-        retry = self._retry(remembered) if told is None else backoff.told_delay(told, draw=self.clock.jitter())
-        return on_error(session, error, facts=facts, retry=retry, attempted=attempted, seen=seen)
+        given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(given.session))
+        return on_error(given, error, retry=retry, attempted=attempted)
 
-    def _retry(self, remembered: Remembered) -> float:
-        return backoff.retry_delay(remembered.failures, draw=self.clock.jitter())
+    def _note_error(self, given: Input, error: AgbError, what: str, level: int = logging.WARNING) -> None:
+        self.metrics.reconcile_error(error.reason)
+        key, session_id = given.session.key, given.session.session_id
+        about = {"namespace": key.namespace, "resource": key.name, "session_id": session_id}
+        logger.log(level, "%s: %s: %s", key, what, error.message, extra={**about, "request_id": error.request_id})

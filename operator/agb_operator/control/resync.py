@@ -18,6 +18,7 @@ from ..model.errors import AgbError
 from ..model.resource import AgbSession
 from ..policy import backoff
 from ..policy.decide import is_settled
+from .claims import Claims, Ours
 from .memory import Memory
 from .queue import WorkQueue
 from .store import Store
@@ -36,6 +37,7 @@ class Resync:
 
     store: Store
     """The resources."""
+    claims: Claims
     queue: WorkQueue
     """Takes the keys that need a pass."""
     credentials: Credentials
@@ -61,7 +63,7 @@ class Resync:
         for session in self.store:
             if not session.session_id or not is_settled(session) or self.queue.is_pending(session.key):
                 continue
-            if self.store.rival(session)[0]:
+            if not isinstance(self.claims.judge(session), Ours):
                 self.queue.add(session.key)  # an older resource has come to manage its session meanwhile
                 continue
             try:

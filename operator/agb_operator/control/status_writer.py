@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from ..metrics import Metrics
 from ..model.clock import Clock
-from ..model.errors import ClusterError, NotLeading, ObjectNotFound
+from ..model.errors import ClusterError, ClusterRefused, NotLeading, ObjectNotFound
 from ..model.resource import FINALIZER, AgbSession
-from ..model.status import OperationState, Report, SessionStatus, next_status
+from ..model.status import OperationState, SessionStatus
 from ..model.status_json import merge_patch, status_to_dict
-from ..policy.wording import Event
+from ..policy.plan import Event
 from .store import Store
 
 logger = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ class StatusWriter:
     """Says whether this replica may act at this very moment; asked right before each write."""
     clock: Clock
 
-    async def write(self, session: AgbSession, report: Report, events: Iterable[Event]) -> AgbSession | None:
-        """Write a report and its events if it says anything new; returns the resource as it is now, None if unchanged.
+    async def write(self, session: AgbSession, status: SessionStatus, events: Iterable[Event]) -> AgbSession | None:
+        """Write a status and its events if it says anything new; returns the resource as it is now, None if unchanged.
 
         Raises:
             Conflict: the resource has changed since the decision; nothing was written.
@@ -63,8 +63,7 @@ class StatusWriter:
             NotLeading: nothing was written, as this replica may not act.
         """
         before = session.status
-        after = next_status(before, report, generation=session.generation, now=self.clock.wall())
-        patch = merge_patch(status_to_dict(before), status_to_dict(after))
+        patch = merge_patch(status_to_dict(before), status_to_dict(status))
         if not patch:
             return None
         self._check_leads()
@@ -72,13 +71,17 @@ class StatusWriter:
             session.key.namespace, session.key.name, resource_version=session.resource_version, patch=patch
         )
         written = self._take(body)
-        self._log(session, before, after)
-        self._measure(before, after)
+        self._log(session, before, status)
+        self._measure(before, status)
         self.announce(session, events)
         return written
 
     async def set_finalizer(self, session: AgbSession, *, present: bool) -> None:
-        """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does."""
+        """Put our finalizer on the resource or take it off; those of others stay. Raises as `write` does.
+
+        Raises:
+            ClusterRefused: the write was taken, and somebody undid it in passing.
+        """
         self._check_leads()
         others = [f for f in session.finalizers if f != FINALIZER]
         body = await self.cluster.set_finalizers(
@@ -87,10 +90,10 @@ class StatusWriter:
             resource_version=session.resource_version,
             finalizers=[*others, FINALIZER] if present else others,
         )
-        if present or others or not session.deleting:
-            self._take(body)
-        else:
+        if not (present or others) and session.deleting:
             self.store.remove(session.key, session.uid)
+        elif self._take(body).has_finalizer != present:
+            raise ClusterRefused(f"finalizer {FINALIZER} is not as it was written: an admission webhook changes it")
 
     async def refresh(self, session: AgbSession) -> None:
         """Read the resource anew, since the watch may lag behind."""
@@ -116,13 +119,12 @@ class StatusWriter:
         return written
 
     def _log(self, session: AgbSession, before: SessionStatus, after: SessionStatus) -> None:
-        ready = next(c for c in after.conditions if c.type == "Ready")
         logger.info(
             "%s: %s, was %s: %s",
             session.key,
             after.phase,
             before.phase or "new",
-            ready.message,
+            after.ready.message,
             extra={
                 "namespace": session.key.namespace,
                 "resource": session.key.name,
@@ -137,5 +139,6 @@ class StatusWriter:
             return
         if operation.state == OperationState.IN_PROGRESS:
             return
-        seconds = (operation.finished_at - operation.started_at).total_seconds()
+        # It may have been begun by a machine whose clock was ahead.
+        seconds = max(0.0, (operation.finished_at - operation.started_at).total_seconds())
         self.metrics.operation(operation.type, operation.state, seconds)

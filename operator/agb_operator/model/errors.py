@@ -168,6 +168,11 @@ class ClusterError(Exception):
         http_status: of the answer, None when there was none.
     """
 
+    reason: ClassVar[str] = "ClusterError"
+    """How it is counted."""
+    advice: ClassVar[str] = ""
+    """What a person can do about it, "" when it passes by itself."""
+
     def __init__(self, message: str, *, http_status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -177,6 +182,8 @@ class ClusterError(Exception):
 class ClusterUnavailable(ClusterError):
     """No usable answer, or one that asks to come back later; `retry_after` is in seconds, None when not named."""
 
+    reason = "ClusterUnavailable"
+
     def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, http_status=http_status)
         self.retry_after = retry_after
@@ -184,6 +191,8 @@ class ClusterUnavailable(ClusterError):
 
 class Conflict(ClusterError):
     """The object changed since it was read, was replaced by another of its name, or exists already."""
+
+    reason = "ClusterConflict"
 
 
 class ObjectNotFound(ClusterError):
@@ -193,9 +202,15 @@ class ObjectNotFound(ClusterError):
 class ClusterForbidden(ClusterError):
     """The API server refuses the operator's credentials (401) or does not allow the request (403)."""
 
+    reason = "ClusterForbidden"
+    advice = "Grant the operator its RBAC rules (the Helm chart brings them), or look for an admission policy."
+
 
 class ClusterRefused(ClusterError):
     """The API server refuses the request for what it says."""
+
+    reason = "ClusterRefused"
+    advice = "Look for an admission webhook or policy, or a CRD that is older than the operator."
 
 
 class StartupError(Exception):

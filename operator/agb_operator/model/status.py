@@ -1,13 +1,49 @@
-"""The status of an AgbSession: its values, the words people read in it, and how it moves from one to the next.
+"""The status of an AgbSession: its values, the words people read in it, and its conditions (kstatus conventions).
 
-Pure. Owns the reasons and the conditions (kstatus conventions); what to report is decided in `plan`. Messages hold no
+Pure. What to say is decided in `policy`; how the API server holds it stands in `status_json`. Messages hold no
 counters, clocks or request ids, so that a failure that repeats does not rewrite the object.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from .tolerance import Fit, FitOnes
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a time as Kubernetes does (metav1.Time: UTC, whole seconds)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: object) -> datetime | None:
+    """Read an RFC 3339 time, as UTC; None when it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _read_timestamp(text: object) -> datetime:
+    moment = parse_timestamp(text)
+    if moment is None:
+        raise ValueError("no RFC 3339 time")
+    return moment
+
+
+Time = Annotated[datetime, BeforeValidator(_read_timestamp), PlainSerializer(timestamp)]
+_SAID = Field(exclude_if=lambda value: not value)
+"""An empty field is not written."""
+_KNOWN = Field(exclude_if=lambda value: value is None)
+_AS_IN_KUBERNETES = ConfigDict(alias_generator=to_camel)
 
 
 class Reason(StrEnum):
@@ -80,13 +116,15 @@ class Truth(StrEnum):
 class Operation:
     """The running or the last finished operation: what a restarted operator continues from."""
 
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
     type: OperationType
     state: OperationState
-    started_at: datetime
-    finished_at: datetime | None = None
-    request_id: str = ""
-    attempts: int = 0
-    message: str = ""
+    started_at: Time
+    finished_at: Annotated[Time | None, Fit, _KNOWN] = None
+    request_id: Annotated[str, Fit, _SAID] = ""
+    attempts: Annotated[int, Fit] = 0
+    message: Annotated[str, Fit, _SAID] = ""
 
     def ended(self, state: OperationState, now: datetime, message: str = "") -> "Operation":
         """Close the operation; one that is closed already keeps its times."""
@@ -103,17 +141,19 @@ class Operation:
 class Condition:
     """A metav1.Condition."""
 
-    type: str
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
+    type: Annotated[str, Field(min_length=1)]
     status: Truth
-    reason: str
-    message: str
-    observed_generation: int
-    last_transition_time: str
+    reason: Annotated[str, Fit] = ""
+    message: Annotated[str, Fit] = ""
+    observed_generation: Annotated[int, Fit] = 0
+    last_transition_time: Annotated[str, Fit] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionDraft:
-    """What a condition is to say; `next_status` adds generation and transition time."""
+    """What a condition is to say; `SessionStatus.saying` adds generation and transition time."""
 
     status: Truth
     reason: Reason
@@ -124,94 +164,53 @@ class ConditionDraft:
 class SessionStatus:
     """The status subresource as a value; `observed_generation` -1 means that the operator has not looked yet."""
 
-    observed_generation: int = -1
-    phase: Phase | None = None
-    session_id: str = ""
-    session_status: str = ""
-    desired_state: str = ""
-    operation: Operation | None = None
-    labels: Mapping[str, str] | None = None
-    recreations: tuple[str, ...] = ()
-    last_handled_reconcile_at: str = ""
-    conditions: tuple[Condition, ...] = ()
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
+    observed_generation: Annotated[int, Fit] = -1
+    phase: Annotated[Phase | None, Fit, _KNOWN] = None
+    session_id: Annotated[str, Fit, _SAID] = ""
+    session_status: Annotated[str, Fit, _SAID] = ""
+    desired_state: Annotated[str, Fit, _SAID] = ""
+    operation: Annotated[Operation | None, Fit, Field(alias="lastOperation"), _KNOWN] = None
+    labels: Annotated[Mapping[str, str] | None, Fit, _KNOWN] = None
+    recreations: Annotated[tuple[str, ...], Fit, _SAID] = ()
+    may_have_duplicates: Annotated[bool, Fit, _SAID] = False
+    """More than one createSession may have taken effect for the session, and nobody has looked since."""
+    last_handled_reconcile_at: Annotated[str, Fit, _SAID] = ""
+    conditions: Annotated[tuple[Condition, ...], FitOnes, _SAID] = ()
 
     def condition(self, kind: str) -> Condition | None:
         """Give one condition by its type."""
         return next((c for c in self.conditions if c.type == kind), None)
 
+    @property
+    def ready(self) -> Condition:
+        """The condition Ready; one without a reason before the first pass."""
+        return self.condition("Ready") or Condition(type="Ready", status=Truth.UNKNOWN)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """All that one pass has to say; `next_status` turns it into a status.
+    @property
+    def paused(self) -> Condition:
+        """The condition Paused; one without a reason before the first pass."""
+        return self.condition("Paused") or Condition(type="Paused", status=Truth.UNKNOWN)
 
-    `reconciling` and `stalled` say whether these conditions are present, Stalled before Reconciling; they repeat
-    Ready's reason and message (a stalled deletion has its own words in `stalled`).
-    """
+    @property
+    def stalled(self) -> Condition | None:
+        """The condition Stalled, while a person has to act."""
+        return self.condition("Stalled")
 
-    phase: Phase
-    ready: ConditionDraft
-    paused: ConditionDraft
-    reconciling: bool = False
-    stalled: ConditionDraft | None = None
-    desired_state: str = ""
-    session_id: str = ""
-    session_status: str = ""
-    operation: Operation | None = None
-    labels: Mapping[str, str] | None = None
-    recreations: tuple[str, ...] = field(default=())
-    last_handled_reconcile_at: str = ""
+    def saying(self, drafts: Mapping[str, ConditionDraft], *, generation: int, now: datetime) -> "SessionStatus":
+        """Give the status with these conditions and no others; a transition time moves only when a status flips."""
+        conditions = tuple(self._condition(kind, draft, generation, now) for kind, draft in drafts.items())
+        return replace(self, observed_generation=generation, conditions=conditions)
 
-
-def next_status(previous: SessionStatus, report: Report, *, generation: int, now: datetime) -> SessionStatus:
-    """Move the status on; a condition's transition time moves only when its status flips."""
-    said = {"Ready": report.ready, "Paused": report.paused}
-    if report.stalled is not None:
-        said["Stalled"] = replace(report.stalled, status=Truth.TRUE)
-    elif report.reconciling:
-        # Never both: kstatus believes the one it meets first, and would wait for what a person has to mend.
-        said["Reconciling"] = replace(report.ready, status=Truth.TRUE)
-    return SessionStatus(
-        observed_generation=generation,
-        phase=report.phase,
-        session_id=report.session_id,
-        session_status=report.session_status,
-        desired_state=report.desired_state,
-        operation=report.operation,
-        labels=report.labels,
-        recreations=report.recreations,
-        last_handled_reconcile_at=report.last_handled_reconcile_at,
-        conditions=tuple(
-            _condition(previous.condition(kind), kind, verdict, generation=generation, now=now)
-            for kind, verdict in said.items()
-        ),
-    )
-
-
-def _condition(
-    previous: Condition | None, kind: str, verdict: ConditionDraft, *, generation: int, now: datetime
-) -> Condition:
-    flipped = previous is None or previous.status != verdict.status
-    return Condition(
-        type=kind,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        observed_generation=generation,
-        last_transition_time=timestamp(now) if flipped or previous is None else previous.last_transition_time,
-    )
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a time as Kubernetes does (metav1.Time: UTC, whole seconds)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_timestamp(text: object) -> datetime | None:
-    """Read an RFC 3339 time, as UTC; None when it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+    def _condition(self, kind: str, draft: ConditionDraft, generation: int, now: datetime) -> Condition:
+        before = self.condition(kind)
+        kept = before is not None and before.status == draft.status
+        return Condition(
+            type=kind,
+            status=draft.status,
+            reason=draft.reason,
+            message=draft.message,
+            observed_generation=generation,
+            last_transition_time=before.last_transition_time if kept and before is not None else timestamp(now),
+        )

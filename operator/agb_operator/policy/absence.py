@@ -1,4 +1,4 @@
-"""Sessions that are gone, or that are only observed; pure steps of `plan`.
+"""Sessions that are gone, or that are only observed; pure steps of `decide`.
 
 "Not found" is believed only on the API's own code, twice, and not when a whole key suddenly sees nothing.
 """
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from ..model.resource import AgbSession
-from ..model.states import DesiredState, Observation, SessionState
+from ..model.states import Observation, SessionState
 from ..model.status import (
     ConditionDraft,
     Operation,
@@ -20,72 +20,76 @@ from ..model.status import (
     parse_timestamp,
     timestamp,
 )
-from .transitions import blocked, finished, unexpected
-from .wording import SLOW, Action, Event, Facts, Plan, base_report, seen_report, unseen_phase
+from .backoff import BELIEVE_AFTER, SLOW, SUSPECT
+from .plan import Action, Draft, Event, Input
+from .transitions import finished, unexpected
+from .wording import of_look, of_no_look
 
-BELIEVE_AFTER: Final = 5.0
-"""Seconds between the two looks after which "not found" is believed."""
 RECREATIONS_AN_HOUR: Final = 3
 _MOVING: Final = (SessionState.STARTING, SessionState.PAUSING, SessionState.RESUMING, SessionState.DELETING)
 
 
-def session_absent(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
+def session_absent(given: Input, seen: Observation) -> Draft:
     """Report a session that is gone, or have a new one take its place."""
-    if (doubt := _doubt(session, seen, facts)) is not None:
+    session = given.session
+    if (doubt := _doubt(given, seen)) is not None:
         return doubt
-    if _may_recreate(session, now):
-        text = f"Session {session.session_id} is gone with its state; a new one takes its place."
-        ready = ConditionDraft(status=Truth.FALSE, reason=Reason.CREATING, message=text)
-        report = replace(
-            seen_report(session, seen, ready=ready),
-            phase=Phase.CREATING,
-            session_id="",
-            session_status="",
-            operation=Operation(
-                type=OperationType.CREATE,
-                state=OperationState.IN_PROGRESS,
-                started_at=now,
-                message=f"Takes the place of {session.session_id}.",
-            ),
-            recreations=(*_recent(session, now), timestamp(now)),
-            labels=None,
-            reconciling=True,
-        )
-        return Plan(report=report, requeue=0.0, events=(Event(reason="SessionLost", message=text, warning=True),))
+    if _may_recreate(session, given.now):
+        return _recreated(given, seen)
     message = _lost_message(session, seen)
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
-    report = replace(
-        seen_report(session, seen, ready=ready),
+    draft = of_look(
+        given,
+        seen,
+        ready,
         session_status=seen.status or session.status.session_status,
-        operation=_failed_by_loss(session, now),
-        stalled=ready,
+        operation=_failed_by_loss(session, given.now),
     )
     known = session.status.phase == Phase.LOST
-    return Plan(
-        report=report,
-        requeue=SLOW,
-        events=() if known else (Event(reason="SessionLost", message=message, warning=True),),
+    event = Event(reason="SessionLost", message=message, warning=True)
+    return replace(draft, stalled=True, requeue=SLOW, events=() if known else (event,))
+
+
+def _recreated(given: Input, seen: Observation) -> Draft:
+    session, now = given.session, given.now
+    text = f"Session {session.session_id} is gone with its state; a new one takes its place."
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.CREATING, message=text)
+    draft = of_look(
+        given,
+        seen,
+        ready,
+        phase=Phase.CREATING,
+        session_id="",
+        session_status="",
+        operation=Operation(
+            type=OperationType.CREATE,
+            state=OperationState.IN_PROGRESS,
+            started_at=now,
+            message=f"Takes the place of {session.session_id}.",
+        ),
+        recreations=(*_recent(session, now), timestamp(now)),
+        labels=None,
     )
+    event = Event(reason="SessionLost", message=text, warning=True)
+    return replace(draft, reconciling=True, requeue=0.0, events=(event,))
 
 
-def _doubt(session: AgbSession, seen: Observation, facts: Facts) -> Plan | None:
+def _doubt(given: Input, seen: Observation) -> Draft | None:
     """Hold back while "not found" may be a passing mistake: one look, or a key that suddenly sees nothing."""
-    if seen.state != SessionState.NOT_FOUND or session.status.phase == Phase.LOST:
+    recalled = given.recalled
+    if seen.state != SessionState.NOT_FOUND or given.session.status.phase == Phase.LOST:
         return None
-    if facts.missing_looks < 2 or facts.missing_for < BELIEVE_AFTER:
-        return Plan(requeue=max(BELIEVE_AFTER - facts.missing_for, 1.0))
-    if not facts.mass_loss:
+    if recalled.missing_looks < 2 or recalled.missing_for < BELIEVE_AFTER:
+        return Draft(requeue=max(BELIEVE_AFTER - recalled.missing_for, 1.0))
+    if not recalled.mass_loss:
         return None
     message = (
         "Most sessions of this API key are suddenly not found, so the key or the endpoint is suspect and none is "
         "taken for lost. Check that the key belongs to the account of the sessions and that the endpoint is right."
     )
     ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
-    paused = replace(ready, message="AGB's answers are not believed at present.")
-    report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
-    if session.desired == DesiredState.GONE:
-        report = blocked(report, message)
-    return Plan(report=report, requeue=60.0)
+    draft = of_no_look(given, ready, paused="AGB's answers are not believed at present.")
+    return replace(draft, blocks=True, requeue=SUSPECT)
 
 
 def _lost_message(session: AgbSession, seen: Observation) -> str:
@@ -119,8 +123,11 @@ def _may_recreate(session: AgbSession, now: datetime) -> bool:
 
 
 def _recent(session: AgbSession, now: datetime) -> tuple[str, ...]:
+    """Keep the recreations of the last hour; by a clock that ran ahead, of the coming one."""
     moments = [(text, parse_timestamp(text)) for text in session.status.recreations]
-    return tuple(text for text, moment in moments if moment is not None and (now - moment).total_seconds() < 3600.0)
+    return tuple(
+        text for text, moment in moments if moment is not None and abs((now - moment).total_seconds()) < 3600.0
+    )
 
 
 def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
@@ -130,38 +137,37 @@ def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
     return last.ended(OperationState.FAILED, now, "The session was lost meanwhile.")
 
 
-def session_ended(session: AgbSession, seen: Observation, *, facts: Facts) -> Plan:
-    """Let go of a resource that is being deleted: its session is gone."""
-    last = session.status.operation
+def session_ended(given: Input, seen: Observation) -> Draft:
+    """Let go of a resource that is being deleted: its session is gone, and no other carries its UID."""
+    last = given.session.status.operation
     released = last is not None and last.type == OperationType.RELEASE
-    if not released and (doubt := _doubt(session, seen, facts)) is not None:
+    if not released and (doubt := _doubt(given, seen)) is not None:
         return doubt
+    if given.session.image_id and given.found is None:
+        return Draft(action=Action.LOOK_UP)
     text = f"Session {seen.session_id} is released." if released else f"Session {seen.session_id} was gone already."
-    return Plan(action=Action.REMOVE_FINALIZER, events=(Event(reason="Released", message=text),))
+    return Draft(action=Action.REMOVE_FINALIZER, events=(Event(reason="Released", message=text),))
 
 
-def observe_only(session: AgbSession, seen: Observation, *, now: datetime, facts: Facts) -> Plan:
+def observe_only(given: Input, seen: Observation) -> Draft:
     """Report what is seen and call nothing (managementPolicy: Observe)."""
+    session = given.session
     if seen.state == SessionState.UNKNOWN:
-        return unexpected(session, seen)
+        return unexpected(given, seen)
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
-        if (doubt := _doubt(session, seen, facts)) is not None:
+        if (doubt := _doubt(given, seen)) is not None:
             return doubt
-        ready = ConditionDraft(
-            status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=_lost_message(session, seen)
-        )
+        message = _lost_message(session, seen)
+        ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
         # AGB's last word stays: it tells a session that ended from one that never was.
         said = seen.status or session.status.session_status
-        report = replace(seen_report(session, seen, ready=ready), session_status=said, stalled=ready)
-        return Plan(report=report, requeue=SLOW)
+        return replace(of_look(given, seen, ready, session_status=said), stalled=True, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
         message += " spec.paused differs and is not enforced."
     ready = ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message=message)
-    report = seen_report(session, seen, ready=ready)
     if seen.state in _MOVING:
-        return Plan(report=report, requeue=session.poll_interval.total_seconds())
+        return replace(of_look(given, seen, ready), requeue=session.poll_interval.total_seconds())
     # What was under way when Observe was set has come to its end, or will not go on.
-    paused = seen.state == SessionState.PAUSED
-    operation, events = finished(session, paused=paused, session_id=seen.session_id, now=now)
-    return Plan(report=replace(report, operation=operation), events=events)
+    operation, events = finished(given, paused=seen.state == SessionState.PAUSED, session_id=seen.session_id)
+    return replace(of_look(given, seen, ready, operation=operation), events=events)

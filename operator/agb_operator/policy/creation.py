@@ -1,38 +1,33 @@
 """How a session comes into being for a resource that has none yet, never twice; pure.
 
-The steps, each a pass of its own: finalizer (in `plan`), intent in the status (its write is guarded by
+The steps, each a pass of its own: finalizer (in `decide`), intent in the status (its write is guarded by
 resourceVersion), look-up by the label that holds the resource's UID, createSession, and the new id in the status.
 `attempts` of the Create operation is raised by the intent, so a count above zero means: a createSession may have
-been sent.
+been sent. Where two of them may have taken effect the status says so until a look-up has shown that none is left over;
+what is left over is a duplicate, and is ended.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Final
+from typing import Any
 
 from ..model.resource import AgbSession
 from ..model.states import Observation, SessionState
-from ..model.status import ConditionDraft, Operation, OperationState, OperationType, Phase, Reason, Report, Truth
-from .wording import SLOW, Action, Event, Facts, Plan, base_report, begun, elapsed
-
-GRACE: Final = 30.0
-"""Seconds for which look-ups must stay empty after a create that may have been sent; labels show up late."""
-LOOK_AGAIN: Final = 5.0
-"""Seconds between look-ups meanwhile."""
+from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
+from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
+from .plan import Action, Draft, Event, Input
+from .wording import begun, of_look, of_no_look
 
 
 def living(found: Sequence[Observation]) -> list[Observation]:
     """Keep the sessions that can still be used, the oldest first as the API lists them."""
-    return [seen for seen in found if seen.state not in (SessionState.DELETING, SessionState.RELEASED)]
+    gone = (SessionState.DELETING, SessionState.RELEASED, SessionState.NOT_FOUND)
+    return [seen for seen in found if seen.state not in gone]
 
 
 def needs_lookup(session: AgbSession) -> bool:
     """Tell whether the next step depends on what the API lists for the resource's UID."""
-    operation = session.status.operation
-    if session.session_id or operation is None:
-        return False
-    return operation.is_running(OperationType.CREATE) and operation.attempts > 0
+    return not session.session_id and create_attempts(session) > 0
 
 
 def create_attempts(session: AgbSession) -> int:
@@ -41,99 +36,150 @@ def create_attempts(session: AgbSession) -> int:
     return operation.attempts if operation is not None and operation.is_running(OperationType.CREATE) else 0
 
 
-def plan_creation(session: AgbSession, found: Sequence[Observation], *, now: datetime, facts: Facts) -> Plan:
-    """Choose the next step towards a session; `found` is what carries our UID label (empty before the intent)."""
-    usable = living(found)
+def creation_step(given: Input) -> Draft:
+    """Choose the next step towards a session."""
+    session, since_create = given.session, given.recalled.since_create
+    if needs_lookup(session) and given.found is None:
+        return Draft(action=Action.LOOK_UP)
+    usable = living(given.found or ())
     if usable:
-        return _took_over(session, usable[0], now=now)
-    unsure = facts.since_create is not None and facts.since_create < GRACE
+        return _took_over(given, usable[0], others=len(usable) > 1)
+    unsure = since_create is not None and since_create < LABELS_SHOW
     if session.deleting:
-        return Plan(requeue=LOOK_AGAIN) if unsure else Plan(action=Action.REMOVE_FINALIZER)
+        return Draft(requeue=LOOK_UP_AGAIN) if unsure else Draft(action=Action.REMOVE_FINALIZER)
     if unsure:
-        return Plan(requeue=LOOK_AGAIN)
+        return Draft(requeue=LOOK_UP_AGAIN)
     if session.observe_only:
-        return Plan(report=_nothing_to_observe(session), requeue=SLOW)
-    if not needs_lookup(session) or facts.since_create is not None:
+        return _nothing_to_observe(given)
+    if not needs_lookup(session) or since_create is not None:
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
-        return Plan(report=_intent(session, now=now), requeue=0.0)
-    return Plan(action=Action.CREATE)  # what it brings is reported by `created_report`
+        return _intent(given)
+    return Draft(action=Action.CREATE)  # what it brings is said by `created`
 
 
-def _intent(session: AgbSession, *, now: datetime) -> Report:
-    last = session.status.operation
+def _intent(given: Input) -> Draft:
+    last = given.session.status.operation
     attempts = last.attempts if last is not None and last.type == OperationType.CREATE else 0
-    operation = begun(session, OperationType.CREATE, now=now, attempts=attempts + 1)
+    operation = begun(given, OperationType.CREATE, attempts=attempts + 1)
     if last is not None and last.is_running(OperationType.CREATE):
         operation = replace(operation, message=last.message)
-    return replace(_asking(session, now=now), operation=operation)
-
-
-def _asking(session: AgbSession, *, now: datetime) -> Report:
-    operation = session.status.operation
-    created = operation is not None and operation.type == OperationType.CREATE
-    if created and operation is not None and elapsed(operation, now) > session.timeout.total_seconds():
+    reason, text = Reason.CREATING, "AGB is asked for a session."
+    if last is not None and last.type == OperationType.CREATE and given.is_late(last):
+        reason = Reason.CREATE_FAILED
         text = "No session came into being within spec.timeout. The operator tries on; if it lasts, ask AGB's support."
-        return _creating(session, Reason.CREATE_FAILED, text, paused="There is no session yet.")
-    return _creating(session, Reason.CREATING, "AGB is asked for a session.", paused="There is no session yet.")
+    draft = _creating(given, reason, text, paused="There is no session yet.", operation=operation)
+    return replace(draft, requeue=0.0)
 
 
-def _creating(session: AgbSession, reason: Reason, message: str, *, paused: str) -> Report:
+def _creating(given: Input, reason: Reason, message: str, *, paused: str, **fields: Any) -> Draft:
     ready = ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
-    report = base_report(session, phase=Phase.CREATING, ready=ready, paused=replace(ready, message=paused))
-    return replace(report, reconciling=True)
+    draft = of_no_look(given, ready, paused=paused, **{"phase": Phase.CREATING, **fields})
+    return replace(draft, reconciling=True)
 
 
-def _nothing_to_observe(session: AgbSession) -> Report:
+def _nothing_to_observe(given: Input) -> Draft:
     message = (
         "There is no session to observe, and none is created while spec.managementPolicy is Observe. Set it to Manage "
         "to create one; to observe a session that exists, name it by spec.sessionId in another AgbSession."
     )
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
-    paused = replace(ready, message="There is no session.")
-    return replace(base_report(session, phase=Phase.PENDING, ready=ready, paused=paused), stalled=ready)
+    draft = of_no_look(given, ready, paused="There is no session.", phase=Phase.PENDING)
+    return replace(draft, stalled=True, requeue=SLOW)
 
 
-def _exists(session: AgbSession) -> Report:
-    looked = "The session has not been looked at yet."
-    return _creating(session, Reason.CREATING, "AGB has created the session.", paused=looked)
+def _exists(given: Input, session_id: str, *, may_have_duplicates: bool, request_id: str = "", **fields: Any) -> Draft:
+    operation = replace(_since_it_exists(given), request_id=request_id)
+    return _creating(
+        given,
+        Reason.CREATING,
+        "AGB has created the session.",
+        paused="The session has not been looked at yet.",
+        session_id=session_id,
+        operation=operation,
+        may_have_duplicates=may_have_duplicates,
+        **fields,
+    )
 
 
-def _since_it_exists(session: AgbSession, *, now: datetime) -> Operation:
+def _since_it_exists(given: Input) -> Operation:
     """Give the Create operation; what held up the call before (a refused key, a quota) is no delay of the session's."""
-    operation = begun(session, OperationType.CREATE, now=now)
-    late = elapsed(operation, now) > session.timeout.total_seconds()
-    return replace(operation, started_at=now) if late else operation
+    operation = begun(given, OperationType.CREATE)
+    return replace(operation, started_at=given.now) if given.is_late(operation) else operation
 
 
-def created_report(session: AgbSession, *, session_id: str, request_id: str, now: datetime) -> tuple[Report, Event]:
-    """Give what to write once createSession has answered: the id, before anything else happens."""
-    report = _exists(session)
-    operation = _since_it_exists(session, now=now)
-    report = replace(
-        report, session_id=session_id, labels=session.labels, operation=replace(operation, request_id=request_id)
+def created(given: Input, *, session_id: str, request_id: str, labelled: bool = True) -> Draft:
+    """Give what to write once createSession has answered: the id, before anything else happens.
+
+    Args:
+        given: what is known.
+        session_id: the new session.
+        request_id: AGB's name for the call.
+        labelled: whether the session has the labels that the spec asks for now.
+    """
+    draft = _exists(
+        given,
+        session_id,
+        request_id=request_id,
+        may_have_duplicates=create_attempts(given.session) > 1,
+        labels=given.session.labels if labelled else None,
     )
-    text = f"Created session {session_id} from image {session.image_id}."
-    if operation.message:
+    text = f"Created session {session_id} from image {given.session.image_id}."
+    operation = given.session.status.operation
+    if operation is not None and operation.is_running(OperationType.CREATE) and operation.message:
         text += f" {operation.message}"
-    return report, Event(reason="Created", message=text)
+    return replace(draft, requeue=0.0, events=(Event(reason="Created", message=text),))
 
 
-def _took_over(session: AgbSession, seen: Observation, *, now: datetime) -> Plan:
-    report = _exists(session)
-    operation = _since_it_exists(session, now=now)
+def _took_over(given: Input, seen: Observation, *, others: bool) -> Draft:
     # Its labels may be those of an earlier spec, so they count as unknown and are set again.
-    report = replace(report, session_id=seen.session_id, session_status=seen.status, labels=None, operation=operation)
-    text = f"Took over session {seen.session_id}, which an interrupted create had left."
-    return Plan(report=report, requeue=0.0, events=(Event(reason="Created", message=text),))
-
-
-def may_have_duplicates(session: AgbSession) -> bool:
-    """Tell whether more than one createSession may have been sent for this resource, so that one is to be released."""
-    operation = session.status.operation
-    return (
-        not session.observe_only
-        and operation is not None
-        and operation.type == OperationType.CREATE
-        and operation.attempts > 1
-        and operation.state != OperationState.FAILED
+    draft = _exists(
+        given,
+        seen.session_id,
+        session_status=seen.status,
+        may_have_duplicates=others or create_attempts(given.session) > 1,
+        labels=None,
     )
+    text = f"Took over session {seen.session_id}, which an interrupted create had left."
+    return replace(draft, requeue=0.0, events=(Event(reason="Created", message=text),))
+
+
+def after_the_step(given: Input, draft: Draft) -> Draft:
+    """Add what is left to do for duplicates to a step that asks for no call; what the user wants goes first."""
+    session = given.session
+    if draft.action not in (Action.NONE, Action.REMOVE_FINALIZER):
+        return draft
+    if given.found is None:
+        return _look_up_when_due(given, draft)
+    duplicates = living(given.found)
+    if duplicates:
+        return _end_duplicate(given, draft, duplicates[0])
+    if session.status.may_have_duplicates and draft.action == Action.NONE and draft.status is not None:
+        return replace(draft, status=replace(draft.status, may_have_duplicates=False))
+    return draft
+
+
+def _look_up_when_due(given: Input, draft: Draft) -> Draft:
+    session, since = given.session, given.recalled.since_create
+    if not session.status.may_have_duplicates or session.observe_only or session.deleting or draft.status is None:
+        return draft
+    wait = max(LABELS_SHOW - (since or 0.0), given.recalled.look_up_rests)
+    if wait <= 0:
+        return replace(draft, action=Action.LOOK_UP)
+    return replace(draft, requeue=wait if draft.requeue is None else min(draft.requeue, wait))
+
+
+def _end_duplicate(given: Input, draft: Draft, duplicate: Observation) -> Draft:
+    """Release a session that an interrupted create has left, once what is wanted of the resource's own is done."""
+    if given.session.deleting:
+        # The resource stays until its last session is gone, and says so.
+        text = f"Session {duplicate.session_id}, which an interrupted create had left, is ended, too."
+        ready = ConditionDraft(status=Truth.FALSE, reason=Reason.DELETING, message=text)
+        seen = given.seen or duplicate
+        draft = replace(of_look(given, seen, ready), reconciling=True)
+    draft = replace(draft, requeue=LOOK_UP_AGAIN, events=())
+    if duplicate.state == SessionState.RUNNING:
+        text = f"Session {duplicate.session_id}, which an interrupted create had left beside this one, is released."
+        event = Event(reason="DuplicateReleased", message=text, warning=True)
+        return replace(draft, action=Action.END_DUPLICATE, events=(event,))
+    # AGB refuses to release a paused session; one that is moving has to come to rest.
+    return replace(draft, action=Action.END_DUPLICATE if duplicate.state == SessionState.PAUSED else Action.NONE)

@@ -16,16 +16,10 @@ from ..model.errors import (
     TerminalError,
 )
 from ..model.resource import AgbSession
-from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Reason, Truth
-from .transitions import blocked
-from .wording import SLOW, Action, Event, Facts, Plan, base_report, no_look_verdict, seen_report, unseen_phase
-
-PATIENCE: Final = 10.0
-"""Seconds for which a passing failure is not worth a status write."""
-SECRET_RECHECK: Final = 30.0
-"""Seconds between looks at a Secret whose key is missing or refused."""
-QUOTA_RECHECK: Final = 60.0
+from .backoff import QUOTA_RECHECK, SECRET_RECHECK, SLOW, UNTOLD
+from .plan import Action, Draft, Input, Plan, finish
+from .wording import of_look, of_no_look
 
 _DOING: Final = {
     Action.PAUSE: "Pausing the session",
@@ -33,44 +27,46 @@ _DOING: Final = {
     Action.RELEASE: "Releasing the session",
     Action.CREATE: "Creating the session",
     Action.SET_LABELS: "Labelling the session",
+    Action.END_DUPLICATE: "Ending a session that an interrupted create had left",
 }
 
 
-def on_error(
-    session: AgbSession, error: AgbError, *, facts: Facts, retry: float, attempted: Action, seen: Observation | None
-) -> Plan:
+def on_error(given: Input, error: AgbError, *, retry: float, attempted: Action) -> Plan:
     """Decide after an error.
 
     Args:
-        session: the resource.
+        given: what is known; `failing_for` counts from the first failure in a row, `seen` is None when the look is
+            what failed.
         error: what went wrong.
-        facts: what this process remembers; `failing_for` counts from the first failure in a row.
         retry: seconds until the next try of what may pass, by the back-off or by the error's own word.
         attempted: the call that failed, `NONE` for a look.
-        seen: the look of this pass, None when the look is what failed.
     """
+    return finish(given, _draft(given, error, retry=retry, attempted=attempted))
+
+
+def _draft(given: Input, error: AgbError, *, retry: float, attempted: Action) -> Draft:
     requeue = _requeue(error, retry)
-    if not isinstance(error, TerminalError) and facts.failing_for < PATIENCE:
-        return Plan(requeue=requeue)
+    if not isinstance(error, TerminalError) and given.recalled.failing_for < UNTOLD:
+        return Draft(requeue=requeue)
     if isinstance(error, SessionNotFound):
-        return Plan(requeue=1.0)  # the next look decides whether to believe it
-    message = _message(session, error, attempted)
+        return Draft(requeue=1.0)  # the next look decides whether to believe it
+    session = given.session
     reason = _reason(error, attempted)
     ready = ConditionDraft(
-        status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE, reason=reason, message=message
+        status=Truth.UNKNOWN if reason == Reason.API_UNAVAILABLE else Truth.FALSE,
+        reason=reason,
+        message=_message(session, error, attempted),
     )
-    if seen is None:
-        paused = no_look_verdict(reason)
-        if attempted == Action.CREATE and not error.outcome_unknown:
-            paused = ConditionDraft(status=Truth.FALSE, reason=reason, message="There is no session yet.")
-        report = base_report(session, phase=unseen_phase(session), ready=ready, paused=paused)
+    if given.seen is not None:
+        draft = of_look(given, given.seen, ready)
+    elif attempted == Action.CREATE and not error.outcome_unknown:
+        draft = of_no_look(given, ready)
+        draft = replace(draft, paused=replace(ready, status=Truth.FALSE, message="There is no session yet."))
     else:
-        report = seen_report(session, seen, ready=ready)
+        draft = of_no_look(given, ready)
     stalls = isinstance(error, TerminalError) and not isinstance(error, QuotaExceeded)
-    report = replace(report, reconciling=not stalls, stalled=ready if stalls else None)
-    if session.desired == DesiredState.GONE and (stalls or facts.failing_for > session.timeout.total_seconds()):
-        report = blocked(report, message)
-    return Plan(report=report, requeue=requeue, events=_announced(session, reason, message))
+    lasts = given.recalled.failing_for > session.timeout.total_seconds()
+    return replace(draft, reconciling=not stalls, stalled=stalls, blocks=stalls or lasts, warns=True, requeue=requeue)
 
 
 def _message(session: AgbSession, error: AgbError, attempted: Action) -> str:
@@ -92,13 +88,6 @@ def _reason(error: AgbError, attempted: Action) -> Reason:
 def _was_answered(error: ApiUnavailable) -> bool:
     """Tell whether AGB itself said no, rather than that it could not be reached or understood."""
     return error.http_status is not None and error.http_status < 300 and not error.outcome_unknown
-
-
-def _announced(session: AgbSession, reason: Reason, message: str) -> tuple[Event, ...]:
-    before = session.status.condition("Ready")
-    if before is not None and before.reason == reason:
-        return ()
-    return (Event(reason=reason, message=message, warning=True),)
 
 
 def _requeue(error: AgbError, retry: float) -> float:

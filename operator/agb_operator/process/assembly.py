@@ -16,6 +16,7 @@ from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials, SecretReader
 from ..agb.guard import Guards
+from ..control.claims import Claims
 from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
 from ..control.informer import Informer
@@ -119,6 +120,7 @@ def assemble(
         metrics: where to count.
     """
     store, queue, memory = Store(), WorkQueue(), Memory(clock=clock.now)
+    claims = Claims(store=store)
     guards = Guards(
         qps=settings.api_qps,
         burst=settings.api_burst,
@@ -140,9 +142,10 @@ def assemble(
     status_writer = StatusWriter(
         cluster=cluster, store=store, metrics=metrics, record=event_recorder.record, leads=leads, clock=clock
     )
-    creation = Creation(memory=memory, status_writer=status_writer, cluster_name=settings.cluster_name, clock=clock)
+    creation = Creation(cluster_name=settings.cluster_name, clock=clock)
     reconciler = Reconciler(
         store=store,
+        claims=claims,
         memory=memory,
         credentials=credentials,
         observer=observer,
@@ -166,6 +169,7 @@ def assemble(
     )
     resync = Resync(
         store=store,
+        claims=claims,
         queue=queue,
         credentials=credentials,
         observer=observer,
@@ -173,7 +177,7 @@ def assemble(
         interval=settings.resync,
         clock=clock,
     )
-    informer = Informer(store=store, queue=queue, memory=memory, on_activity=metrics.watch_activity)
+    informer = Informer(store=store, queue=queue, claims=claims, memory=memory, on_activity=metrics.watch_activity)
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )

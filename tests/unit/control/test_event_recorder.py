@@ -13,7 +13,7 @@ import pytest
 from agb_operator.control.event_recorder import PATIENCE, ROOM, TRIES, EventRecorder
 from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
-from agb_operator.policy.wording import Event
+from agb_operator.policy.plan import Event
 from fakes import FakeCluster
 from simulated import loop_time
 from unit.builders import a_session

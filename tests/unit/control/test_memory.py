@@ -1,11 +1,14 @@
 """What the memories of all resources say together of a key."""
 
-from agb_operator.control.memory import Memory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agb_operator.control.memory import SAME_MOMENT, SUSPICIOUS, Memory
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import SessionState
 from unit.builders import a_session, a_status
 
-ACCOUNT = 1
+CLIENT = 1
 
 
 def sessions(*, session_status: str) -> list[AgbSession]:
@@ -18,9 +21,9 @@ def test_a_key_is_suspect_when_most_of_its_sessions_vanish_together() -> None:
     seen = sessions(session_status="RUNNING")
 
     for session in seen:
-        memory.note_look(session, SessionState.NOT_FOUND, client=ACCOUNT)
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
 
-    assert all(memory.facts(session).mass_loss for session in seen)
+    assert all(memory.recall(session).mass_loss for session in seen)
 
 
 def test_sessions_that_nobody_ever_saw_make_no_key_suspect() -> None:
@@ -28,6 +31,74 @@ def test_sessions_that_nobody_ever_saw_make_no_key_suspect() -> None:
     mistyped = sessions(session_status="")
 
     for session in mistyped:
-        memory.note_look(session, SessionState.NOT_FOUND, client=ACCOUNT)
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
 
-    assert not any(memory.facts(session).mass_loss for session in mistyped)
+    assert not any(memory.recall(session).mass_loss for session in mistyped)
+
+
+def test_sessions_that_vanished_long_ago_did_not_vanish_together_with_one_of_today() -> None:
+    now = [100.0]
+    memory = Memory(clock=lambda: now[0])
+    status = a_status(session_status="RUNNING")
+    lost = [a_session(name=f"s{number}", uid=f"uid-{number}", status=status) for number in range(SUSPICIOUS + 2)]
+
+    for session in lost:  # one a week
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
+        now[0] += 7 * 86400.0
+
+    assert not any(memory.recall(session).mass_loss for session in lost)
+
+
+def test_a_key_that_still_sees_most_of_its_sessions_is_not_suspect() -> None:
+    memory = Memory(clock=lambda: 100.0)
+    status = a_status(session_status="RUNNING")
+    everything = [a_session(name=f"s{number}", uid=f"uid-{number}", status=status) for number in range(10)]
+
+    for session in everything:
+        memory.note_look(session, SessionState.RUNNING, client=CLIENT)
+    for session in everything[:4]:
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
+
+    assert not any(memory.recall(session).mass_loss for session in everything)
+
+
+def test_what_is_forgotten_or_moves_to_another_key_makes_none_suspect() -> None:
+    memory = Memory(clock=lambda: 100.0)
+    first, second, third = sessions(session_status="RUNNING")
+    for session in (first, second, third):
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
+
+    memory.forget(first.key)
+    memory.note_look(second, SessionState.NOT_FOUND, client=CLIENT + 1)
+
+    assert not any(memory.recall(session).mass_loss for session in (second, third))
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["seen", "missing", "forget"]), st.integers(0, 60))))
+def test_what_is_counted_in_one_step_is_what_counting_all_would_find(steps: list[tuple[int, str, int]]) -> None:
+    now, memory = [0.0], Memory(clock=lambda: now[0])
+    status = a_status(session_status="RUNNING")
+    everything = [a_session(name=f"s{number}", uid=f"uid-{number}", status=status) for number in range(8)]
+    missing: dict[int, float] = {}
+    seen: set[int] = set()
+
+    for number, what, seconds in steps:
+        now[0] += seconds
+        seen.discard(number)
+        if what != "missing":
+            missing.pop(number, None)
+        match what:
+            case "seen":
+                seen.add(number)
+                memory.note_look(everything[number], SessionState.RUNNING, client=CLIENT)
+            case "missing":
+                missing.setdefault(number, now[0])
+                memory.note_look(everything[number], SessionState.NOT_FOUND, client=CLIENT)
+            case _:
+                memory.forget(everything[number].key)
+
+    for number, session in enumerate(everything):
+        since = missing.get(number)
+        together = 0 if since is None else sum(abs(other - since) <= SAME_MOMENT for other in missing.values())
+        suspect = together >= SUSPICIOUS and together > len(seen)
+        assert memory.recall(session).mass_loss == suspect

@@ -1,28 +1,10 @@
 """The resources in memory: the newest version wins, and one resource alone manages a session."""
 
 from dataclasses import replace
-from typing import Any
 
 from agb_operator.control.store import Store
-from agb_operator.model.resource import AgbSession, ObjectKey
-from agb_operator.model.status import Phase
-from agb_operator.policy.decide import before_looking
-from unit.builders import ID, NO_FACTS, a_session, a_status, carried_on, later
-
-SEEN = a_status(session_status="RUNNING", phase=Phase.RUNNING)
-
-
-def store_of(*sessions: AgbSession) -> Store:
-    store = Store()
-    for session in sessions:
-        store.put(session)
-    return store
-
-
-def claiming(name: str, *, namespace: str = "ml", age: float = 0, **fields: Any) -> AgbSession:
-    """Build a resource that adopts session-1, `age` seconds older than NOW."""
-    session = a_session(adopted=ID, name=name, namespace=namespace, uid=f"uid-{namespace}-{name}", created=later(-age))
-    return replace(session, **fields)
+from agb_operator.model.resource import ObjectKey
+from unit.builders import ID, NO_FACTS, SEEN, a_session, before_looking, carried_on, claiming, store_of
 
 
 def test_a_resource_is_found_by_its_key() -> None:
@@ -96,17 +78,17 @@ def test_a_resource_that_was_never_known_is_forgotten_in_peace() -> None:
 def test_resources_are_found_by_the_session_they_speak_of() -> None:
     store = store_of(claiming("a"), claiming("b"), a_session(name="c", uid="uid-c"))
 
-    assert store.claimants(ID) == [ObjectKey("ml", "a"), ObjectKey("ml", "b")]
-    assert store.claimants("") == []
-    assert store.claimants("session-2") == []
+    assert [s.key.name for s in store.naming(ID)] == ["a", "b"]
+    assert store.naming("") == []
+    assert store.naming("session-2") == []
 
 
 def test_a_resource_that_takes_another_session_no_longer_speaks_of_the_first() -> None:
     store = store_of(a_session(status=SEEN, version="1"))
     store.put(a_session(status=replace(SEEN, session_id="session-2"), version="2"))
 
-    assert store.claimants(ID) == []
-    assert store.claimants("session-2") == [ObjectKey("ml", "batch-7")]
+    assert store.naming(ID) == []
+    assert [s.key.name for s in store.naming("session-2")] == ["batch-7"]
 
 
 def test_a_resource_that_is_gone_speaks_of_nothing() -> None:
@@ -114,112 +96,7 @@ def test_a_resource_that_is_gone_speaks_of_nothing() -> None:
     store = store_of(session)
     store.remove(session.key, session.uid)
 
-    assert store.claimants(ID) == []
-
-
-# Who manages a session
-
-
-def test_a_session_with_one_resource_has_no_rival() -> None:
-    session = claiming("a")
-
-    assert store_of(session).rival(session) == ("", True)
-
-
-def test_the_older_resource_manages_the_session_across_namespaces() -> None:
-    old, young = claiming("z", namespace="other", age=60), claiming("a")
-    store = store_of(old, young)
-    store.note_sight(old.key, sees=True)
-
-    assert store.rival(young) == ("other/z", True)
-    assert store.rival(old) == ("", True)
-
-
-def test_of_two_made_in_the_same_second_the_smaller_uid_manages() -> None:
-    one, other = claiming("b", uid="1"), claiming("a", uid="2")
-    store = store_of(one, other)
-    store.note_sight(one.key, sees=True)
-
-    assert store.rival(other) == ("ml/b", True)
-    assert store.rival(one) == ("", True)
-
-
-def test_of_several_older_ones_the_oldest_is_named() -> None:
-    oldest, middle, young = claiming("z", age=60), claiming("a", age=30), claiming("m")
-    store = store_of(oldest, middle, young)
-    for session in (oldest, middle):
-        store.note_sight(session.key, sees=True)
-
-    assert store.rival(young) == ("ml/z", True)
-    assert store.rival(middle) == ("ml/z", True)
-
-
-def test_a_resource_whose_key_does_not_see_the_session_blocks_nobody() -> None:
-    stranger, owner = claiming("stranger", namespace="other", age=60), claiming("owner")
-    store = store_of(stranger, owner)
-    store.note_sight(stranger.key, sees=False)
-
-    assert store.rival(owner) == ("", True)
-
-
-def test_whether_an_older_resource_sees_the_session_is_open_until_it_has_looked() -> None:
-    old, young = claiming("old", age=60), claiming("young")
-    store = store_of(old, young)
-
-    assert store.rival(young) == ("ml/old", False)
-
-
-def test_an_older_resource_that_saw_the_session_before_a_restart_counts_at_once() -> None:
-    old, young = claiming("old", age=60, status=SEEN), claiming("young")
-
-    assert store_of(old, young).rival(young) == ("ml/old", True)
-
-
-def test_resources_that_only_observe_neither_block_nor_are_blocked() -> None:
-    watcher, manager = claiming("watcher", age=60, observe_only=True), claiming("manager", age=30)
-    young = claiming("young", observe_only=True)
-    store = store_of(watcher, manager, young)
-    store.note_sight(watcher.key, sees=True)
-    store.note_sight(manager.key, sees=True)
-
-    assert store.rival(manager) == ("", True)
-    assert store.rival(young) == ("", True)
-
-
-def test_a_claim_that_cannot_be_used_blocks_nobody() -> None:
-    unusable, young = claiming("unusable", age=60, problem="spec.timeout is wrong"), claiming("young")
-    store = store_of(unusable, young)
-    store.note_sight(unusable.key, sees=True)
-
-    assert store.rival(young) == ("", True)
-
-
-def test_the_next_one_manages_once_the_winner_is_gone() -> None:
-    old, young = claiming("old", age=60), claiming("young")
-    store = store_of(old, young)
-    store.note_sight(old.key, sees=True)
-    store.remove(old.key, old.uid)
-
-    assert store.rival(young) == ("", True)
-
-
-def test_what_a_resource_sees_is_forgotten_with_it() -> None:
-    old, young = claiming("old", age=60), claiming("young")
-    store = store_of(old, young)
-    store.note_sight(old.key, sees=False)
-    store.put(replace(old, uid="uid-0"))
-
-    assert store.rival(young) == ("ml/old", False)
-
-
-def test_what_nobody_knows_sees_nothing() -> None:
-    store = Store()
-    store.note_sight(ObjectKey("ml", "old"), sees=False)
-    old, young = claiming("old", age=60), claiming("young")
-    store.put(old)
-    store.put(young)
-
-    assert store.rival(young) == ("ml/old", False)
+    assert store.naming(ID) == []
 
 
 # Counting

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from agb_operator.control.claims import Claims
 from agb_operator.control.informer import Informer
 from agb_operator.control.memory import Memory
 from agb_operator.control.queue import WorkQueue
@@ -113,6 +114,7 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
     informer = Informer(
         store=store,
         queue=WorkQueue(),
+        claims=Claims(store=store),
         memory=Memory(clock=lambda: 0.0),
         on_activity=lambda: heard.append(True),
     )

@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 
 from agb_operator.model.errors import AgbError
 from agb_operator.model.status import (
-    Condition,
     ConditionDraft,
     OperationState,
     OperationType,
-    Phase,
     Reason,
-    Report,
     SessionStatus,
     Truth,
-    next_status,
     parse_timestamp,
     timestamp,
 )
@@ -26,95 +22,57 @@ from unit.builders import NOW, an_operation, later
 
 READY = ConditionDraft(status=Truth.TRUE, reason=Reason.PAUSED, message="The session is paused, as asked.")
 PAUSED = ConditionDraft(status=Truth.TRUE, reason=Reason.PAUSED, message="AGB says PAUSED.")
-MOVING = ConditionDraft(status=Truth.FALSE, reason=Reason.RESUMING, message="AGB is resuming the session.")
-BLOCKED = ConditionDraft(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message="Two ways out.")
-REPORT = Report(phase=Phase.PAUSED, ready=READY, paused=PAUSED)
 
 
-def condition(status: SessionStatus, kind: str) -> Condition:
-    found = status.condition(kind)
-    assert found is not None
-    return found
+def saying(
+    ready: ConditionDraft = READY, *, before: SessionStatus | None = None, at: float = 0, of: int = 1
+) -> SessionStatus:
+    drafts = {"Ready": ready, "Paused": PAUSED}
+    return (before or SessionStatus()).saying(drafts, generation=of, now=later(at))
 
 
-def test_the_first_status_has_ready_and_paused_and_nothing_else() -> None:
-    status = next_status(SessionStatus(), REPORT, generation=3, now=NOW)
+def test_the_first_status_has_the_conditions_that_are_said_and_nothing_else() -> None:
+    status = saying()
 
     assert [c.type for c in status.conditions] == ["Ready", "Paused"]
     assert {c.last_transition_time for c in status.conditions} == {timestamp(NOW)}
 
 
 def test_status_and_each_condition_carry_the_generation() -> None:
-    status = next_status(SessionStatus(), replace(REPORT, stalled=READY), generation=3, now=NOW)
+    status = saying(of=3)
 
     assert status.observed_generation == 3
-    assert [c.observed_generation for c in status.conditions] == [3, 3, 3]
+    assert [c.observed_generation for c in status.conditions] == [3, 3]
 
 
 def test_the_transition_time_stays_when_reason_message_and_generation_change_but_the_status_does_not() -> None:
-    first = next_status(SessionStatus(), REPORT, generation=1, now=NOW)
-    other = replace(REPORT, ready=ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message="Other words."))
+    other = ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message="Other words.")
 
-    second = next_status(first, other, generation=2, now=later(60))
+    second = saying(other, before=saying(), at=60, of=2)
 
-    assert condition(second, "Ready").reason == "Observed"
-    assert condition(second, "Ready").observed_generation == 2
-    assert condition(second, "Ready").last_transition_time == timestamp(NOW)
+    assert (second.ready.reason, second.ready.observed_generation) == ("Observed", 2)
+    assert second.ready.last_transition_time == timestamp(NOW)
 
 
 @pytest.mark.parametrize("truth", [Truth.FALSE, Truth.UNKNOWN])
 def test_the_transition_time_moves_for_the_condition_that_flips_and_for_no_other(truth: Truth) -> None:
-    first = next_status(SessionStatus(), REPORT, generation=1, now=NOW)
+    second = saying(replace(READY, status=truth), before=saying(), at=60)
 
-    second = next_status(first, replace(REPORT, ready=replace(READY, status=truth)), generation=1, now=later(60))
-
-    assert condition(second, "Ready").last_transition_time == timestamp(later(60))
-    assert condition(second, "Paused").last_transition_time == timestamp(NOW)
-
-
-def test_reconciling_is_present_only_while_true_and_repeats_ready() -> None:
-    moving = next_status(SessionStatus(), replace(REPORT, ready=MOVING, reconciling=True), generation=1, now=NOW)
-    at_rest = next_status(moving, REPORT, generation=1, now=later(5))
-
-    assert condition(moving, "Reconciling").status == Truth.TRUE
-    assert condition(moving, "Reconciling").reason == "Resuming"
-    assert condition(moving, "Reconciling").message == MOVING.message
-    assert at_rest.condition("Reconciling") is None
-
-
-def test_stalled_is_present_only_while_true() -> None:
-    stalled = next_status(SessionStatus(), replace(REPORT, stalled=BLOCKED), generation=1, now=NOW)
-    mended = next_status(stalled, REPORT, generation=1, now=later(5))
-
-    assert condition(stalled, "Stalled").status == Truth.TRUE
-    assert condition(stalled, "Stalled").reason == "DeletionBlocked"
-    assert mended.condition("Stalled") is None
-
-
-def test_stalled_takes_the_place_of_reconciling_because_kstatus_believes_whichever_comes_first() -> None:
-    status = next_status(
-        SessionStatus(), replace(REPORT, ready=MOVING, reconciling=True, stalled=MOVING), generation=1, now=NOW
-    )
-
-    assert status.condition("Stalled") is not None
-    assert status.condition("Reconciling") is None
+    assert second.ready.last_transition_time == timestamp(later(60))
+    assert second.paused.last_transition_time == timestamp(NOW)
 
 
 def test_a_condition_that_comes_back_has_a_new_transition_time() -> None:
-    moving = replace(REPORT, ready=MOVING, reconciling=True)
-    first = next_status(SessionStatus(), moving, generation=1, now=NOW)
-    rest = next_status(first, REPORT, generation=1, now=later(5))
+    rest = SessionStatus().saying({"Ready": READY}, generation=1, now=NOW)
 
-    again = next_status(rest, moving, generation=1, now=later(9))
+    again = rest.saying({"Ready": READY, "Stalled": READY}, generation=1, now=later(9))
 
-    assert condition(again, "Reconciling").last_transition_time == timestamp(later(9))
+    assert again.stalled is not None
+    assert again.stalled.last_transition_time == timestamp(later(9))
 
 
-def test_the_same_report_twice_gives_the_same_status_whatever_the_time() -> None:
-    report = replace(REPORT, reconciling=True, operation=an_operation(OperationType.PAUSE))
-    first = next_status(SessionStatus(), report, generation=1, now=NOW)
-
-    assert next_status(first, report, generation=1, now=later(3600)) == first
+def test_the_same_said_twice_gives_the_same_status_whatever_the_time() -> None:
+    assert saying(before=saying(), at=3600) == saying()
 
 
 def test_an_operation_that_ends_has_a_finishing_time() -> None:

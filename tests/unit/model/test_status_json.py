@@ -155,6 +155,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         operation=operation,
         labels={"team": "a"},
         recreations=(timestamp(NOW),),
+        may_have_duplicates=True,
         last_handled_reconcile_at="now",
         conditions=(condition,),
     )

@@ -8,9 +8,9 @@ import pytest
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import Observation
 from agb_operator.model.status import OperationState, OperationType, Phase, SessionStatus, Truth, timestamp
+from agb_operator.policy.backoff import SLOW
 from agb_operator.policy.creation import needs_lookup
-from agb_operator.policy.decide import plan
-from agb_operator.policy.wording import SLOW, WAYS_OUT, Action, Facts
+from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
 from unit.builders import (
     ID,
     NO_FACTS,
@@ -23,12 +23,13 @@ from unit.builders import (
     conditions,
     later,
     not_found,
+    plan,
     said,
     seen,
 )
 
-ONCE = Facts(missing_looks=1)
-TWICE = Facts(missing_looks=2, missing_for=6.0)
+ONCE = Recalled(missing_looks=1)
+TWICE = Recalled(missing_looks=2, missing_for=6.0)
 MASS = replace(TWICE, mass_loss=True)
 
 WELL = a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING, session_status="RUNNING")
@@ -42,18 +43,18 @@ def created(*, status: SessionStatus = WELL, **spec: Any) -> AgbSession:
 
 
 @pytest.mark.parametrize(
-    "facts", [ONCE, Facts(missing_looks=1, missing_for=60.0), Facts(missing_looks=5, missing_for=4.9)]
+    "facts", [ONCE, Recalled(missing_looks=1, missing_for=60.0), Recalled(missing_looks=5, missing_for=4.9)]
 )
 @pytest.mark.parametrize("deleting", [True, False])
 @pytest.mark.parametrize("policy", ["Manage", "Observe"])
 def test_not_found_is_not_believed_before_two_looks_some_seconds_apart(
-    facts: Facts, deleting: bool, policy: str
+    facts: Recalled, deleting: bool, policy: str
 ) -> None:
     session = created(deleting=deleting, managementPolicy="Manage" if deleting else policy)
 
     decided = plan(session, not_found(), now=NOW, facts=facts)
 
-    assert (decided.action, decided.report, decided.events) == (Action.NONE, None, ())
+    assert (decided.action, decided.status, decided.events) == (Action.NONE, None, ())
     assert decided.requeue is not None
     assert 1.0 <= decided.requeue <= 5.0
 
@@ -80,8 +81,8 @@ def test_not_found_twice_is_lost_and_says_what_to_do() -> None:
 def test_the_apis_own_word_for_the_end_is_believed_at_once() -> None:
     decided = plan(created(), seen("FINISH"), now=NOW, facts=NO_FACTS)
 
-    assert decided.report is not None
-    assert (decided.report.phase, decided.report.session_status) == (Phase.LOST, "FINISH")
+    assert decided.status is not None
+    assert (decided.status.phase, decided.status.session_status) == (Phase.LOST, "FINISH")
 
 
 def test_a_lost_session_is_said_once() -> None:
@@ -95,7 +96,7 @@ def test_a_lost_session_is_said_once() -> None:
 def test_a_lost_session_that_is_reported_already_needs_no_second_look_after_a_restart() -> None:
     story = Story(created(status=replace(WELL, phase=Phase.LOST)))
 
-    assert story.look(not_found(), at=0, facts=ONCE).report is not None
+    assert story.look(not_found(), at=0, facts=ONCE).status is not None
 
 
 def test_a_lost_session_that_shows_up_again_is_managed_again() -> None:
@@ -244,8 +245,8 @@ def test_an_adopted_session_is_never_replaced_even_if_an_old_object_asks_for_it(
 
     decided = plan(session, seen("FINISH"), now=NOW, facts=NO_FACTS)
 
-    assert decided.report is not None
-    assert (decided.report.phase, decided.report.session_id) == (Phase.LOST, ID)
+    assert decided.status is not None
+    assert (decided.status.phase, decided.status.session_id) == (Phase.LOST, ID)
 
 
 def test_no_session_is_made_only_to_be_paused() -> None:

@@ -9,33 +9,27 @@ import pytest
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import Observation
 from agb_operator.model.status import OperationState, OperationType, Phase
-from agb_operator.policy.creation import (
-    GRACE,
-    LOOK_AGAIN,
-    create_attempts,
-    created_report,
-    living,
-    may_have_duplicates,
-    needs_lookup,
-    plan_creation,
-)
-from agb_operator.policy.decide import before_looking
-from agb_operator.policy.wording import SLOW, Action, Facts, Plan
+from agb_operator.policy.backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
+from agb_operator.policy.creation import create_attempts, created, living, needs_lookup
+from agb_operator.policy.decide import decide as policy
+from agb_operator.policy.plan import Action, Input, Plan, Recalled, finish
 from unit.builders import (
     NO_FACTS,
     NOW,
     a_session,
     a_status,
     an_operation,
+    before_looking,
     carried_on,
     conditions,
     later,
+    plan_creation,
     said,
     seen,
 )
 
 CREATE = OperationType.CREATE
-JUST_SENT, LONG_SENT = Facts(since_create=1.0), Facts(since_create=GRACE)
+JUST_SENT, LONG_SENT = Recalled(since_create=1.0), Recalled(since_create=LABELS_SHOW)
 
 
 def intending(*, attempts: int = 1, **fields: Any) -> AgbSession:
@@ -44,15 +38,21 @@ def intending(*, attempts: int = 1, **fields: Any) -> AgbSession:
     return a_session(status=a_status(session_id="", phase=Phase.CREATING, operation=operation), **fields)
 
 
-def decide(session: AgbSession, *found: Observation, facts: Facts = NO_FACTS, at: float = 0) -> Plan:
+def decide(session: AgbSession, *found: Observation, facts: Recalled = NO_FACTS, at: float = 0) -> Plan:
     return plan_creation(session, found, now=later(at), facts=facts)
+
+
+def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
+    """Give what is written once createSession has answered."""
+    given = Input(session=session, now=later(at))
+    return finish(given, created(given, session_id="session-7", request_id=request_id))
 
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
     session = a_session(held=False)
     first = before_looking(session, facts=NO_FACTS)
     assert first is not None
-    assert (first.action, first.report) == (Action.ADD_FINALIZER, None)
+    assert (first.action, first.status) == (Action.ADD_FINALIZER, None)
 
     session = a_session()
     assert not needs_lookup(session)
@@ -73,8 +73,9 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
 
     assert decide(session).action == Action.CREATE
 
-    report, news = created_report(session, session_id="session-7", request_id="7C0E", now=later(1))
-    session = carried_on(session, Plan(report=report))
+    answered = answer(session, request_id="7C0E", at=1)
+    (news,) = answered.events
+    session = carried_on(session, answered)
     assert session.session_id == "session-7"
     assert not needs_lookup(session)
     assert session.status.operation == replace(operation, request_id="7C0E")
@@ -86,15 +87,16 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
 def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
     session = intending(labels={"team": "a"})
 
-    report, _ = created_report(session, session_id="session-7", request_id="", now=NOW)
+    answered = answer(session)
 
-    assert report.labels == {"team": "a"}
+    assert answered.status is not None
+    assert answered.status.labels == {"team": "a"}
 
 
 def test_the_event_of_a_replacement_names_both_sessions() -> None:
     session = intending(message="Takes the place of session-1.")
 
-    _, news = created_report(session, session_id="session-7", request_id="", now=NOW)
+    (news,) = answer(session).events
 
     assert "session-7" in news.message
     assert "session-1" in news.message
@@ -133,13 +135,13 @@ def test_intents_are_counted_for_creation_alone() -> None:
 def test_no_second_create_is_sent_while_the_first_ones_session_may_still_show_up() -> None:
     decided = decide(intending(), facts=JUST_SENT)
 
-    assert (decided.action, decided.report, decided.requeue) == (Action.NONE, None, LOOK_AGAIN)
+    assert (decided.action, decided.status, decided.requeue) == (Action.NONE, None, LOOK_UP_AGAIN)
 
 
 def test_look_ups_have_to_stay_empty_for_half_a_minute() -> None:
-    assert GRACE == 30.0
-    assert decide(intending(), facts=Facts(since_create=29.9)).report is None
-    assert decide(intending(), facts=Facts(since_create=30.0)).report is not None
+    assert LABELS_SHOW == 30.0
+    assert decide(intending(), facts=Recalled(since_create=29.9)).status is None
+    assert decide(intending(), facts=Recalled(since_create=30.0)).status is not None
 
 
 def test_after_the_grace_period_the_intent_is_stated_anew_before_the_next_create() -> None:
@@ -153,14 +155,14 @@ def test_after_the_grace_period_the_intent_is_stated_anew_before_the_next_create
     assert operation is not None
     assert (operation.attempts, operation.started_at) == (2, NOW), "the timeout counts from the first intent"
     assert decide(session).action == Action.CREATE
-    assert may_have_duplicates(session)
+    assert carried_on(session, answer(session)).status.may_have_duplicates
 
 
 @pytest.mark.parametrize("facts", [NO_FACTS, JUST_SENT, LONG_SENT])
 @pytest.mark.parametrize("deleting", [True, False])
 @pytest.mark.parametrize("policy", ["Manage", "Observe"])
 def test_what_an_interrupted_create_left_is_taken_over_whatever_else_is_true(
-    facts: Facts, deleting: bool, policy: str
+    facts: Recalled, deleting: bool, policy: str
 ) -> None:
     session = intending(deleting=deleting, managementPolicy=policy)
 
@@ -213,8 +215,7 @@ def test_a_create_that_takes_longer_than_the_timeout_is_said_to_have_failed_and_
 def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
     session = intending()
 
-    report, _ = created_report(session, session_id="session-7", request_id="", now=later(601))
-    after = carried_on(session, Plan(report=report))
+    after = carried_on(session, answer(session, at=601))
     taken = carried_on(session, decide(session, seen("RUNNING", "session-8"), at=601))
 
     assert conditions(after)["Ready"] == ("False", "Creating")
@@ -232,11 +233,11 @@ def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
 def test_a_deletion_waits_for_a_create_that_may_have_been_sent() -> None:
     decided = decide(intending(deleting=True), facts=JUST_SENT)
 
-    assert (decided.action, decided.requeue) == (Action.NONE, LOOK_AGAIN)
+    assert (decided.action, decided.requeue) == (Action.NONE, LOOK_UP_AGAIN)
 
 
 @pytest.mark.parametrize("facts", [NO_FACTS, LONG_SENT])
-def test_a_deletion_lets_go_when_no_session_came_into_being(facts: Facts) -> None:
+def test_a_deletion_lets_go_when_no_session_came_into_being(facts: Recalled) -> None:
     assert decide(intending(deleting=True), facts=facts).action == Action.REMOVE_FINALIZER
 
 
@@ -271,27 +272,103 @@ def test_observe_creates_nothing_and_says_what_to_do(attempts: int) -> None:
 # Duplicates
 
 
-@pytest.mark.parametrize(
-    ("kind", "state", "attempts", "may"),
-    [
-        (CREATE, OperationState.IN_PROGRESS, 1, False),
-        (CREATE, OperationState.IN_PROGRESS, 2, True),
-        (CREATE, OperationState.SUCCEEDED, 2, True),
-        (CREATE, OperationState.FAILED, 2, False),
-        (OperationType.PAUSE, OperationState.IN_PROGRESS, 2, False),
-    ],
-)
-def test_duplicates_are_possible_after_more_than_one_intent(
-    kind: OperationType, state: OperationState, attempts: int, may: bool
-) -> None:
-    session = a_session(status=a_status(operation=an_operation(kind, state, attempts=attempts)))
+@pytest.mark.parametrize(("attempts", "may"), [(1, False), (2, True), (3, True)])
+def test_the_status_says_that_there_may_be_duplicates_after_more_than_one_intent(attempts: int, may: bool) -> None:
+    session = intending(attempts=attempts)
 
-    assert may_have_duplicates(session) == may
+    assert carried_on(session, answer(session)).status.may_have_duplicates == may
+    taken = carried_on(session, decide(session, seen("RUNNING", "session-8")))
+    assert taken.status.may_have_duplicates == may
+
+
+def test_what_is_left_when_the_oldest_of_several_is_taken_over_may_be_a_duplicate() -> None:
+    session = intending()
+    found = [seen("RUNNING", "session-8"), seen("RUNNING", "session-9")]
+
+    assert carried_on(session, decide(session, *found)).status.may_have_duplicates
+
+
+def doubled(*, session_status: str = "RUNNING", **spec: Any) -> AgbSession:
+    """Build a resource whose session runs, and of whose creates one more may have taken effect."""
+    operation = an_operation(CREATE, OperationState.SUCCEEDED, attempts=2)
+    status = a_status(operation=operation, session_status=session_status, labels={})
+    return a_session(status=replace(status, may_have_duplicates=True), **spec)
+
+
+def after_look(
+    session: AgbSession, look: str, *found: Observation, looked_up: bool = True, facts: Recalled = LONG_SENT
+) -> Plan:
+    given = Input(session=session, now=NOW, recalled=facts, seen=seen(look), found=found if looked_up else None)
+    return policy(given)
+
+
+def test_what_the_user_asked_for_goes_before_any_look_up() -> None:
+    decided = after_look(doubled(paused=True), "RUNNING", looked_up=False)
+
+    assert decided.action == Action.PAUSE
+    assert decided.status is not None
+    assert decided.status.may_have_duplicates, "so that it is not forgotten"
+
+
+@pytest.mark.parametrize(("look", "paused"), [("RUNNING", False), ("PAUSED", True), ("PAUSING", True)])
+def test_a_session_with_nothing_else_to_do_has_its_duplicates_looked_up_once_they_would_show(
+    look: str, paused: bool
+) -> None:
+    session = doubled(paused=paused)
+
+    early = after_look(session, look, looked_up=False, facts=Recalled(since_create=10.0))
+    assert early.action == Action.NONE
+    assert early.requeue is not None
+    assert early.requeue <= LABELS_SHOW - 10.0
+    assert after_look(session, look, looked_up=False).action == Action.LOOK_UP
+
+
+def test_a_look_up_that_failed_is_not_tried_again_at_once() -> None:
+    rests = replace(LONG_SENT, look_up_rests=40.0)
+
+    decided = after_look(doubled(), "RUNNING", looked_up=False, facts=rests)
+
+    assert (decided.action, decided.requeue) == (Action.NONE, 40.0)
+
+
+@pytest.mark.parametrize(("word", "acts"), [("RUNNING", True), ("PAUSED", True), ("RESUMING", False)])
+def test_a_duplicate_is_ended_one_step_at_a_time_while_the_session_stays_ready(word: str, acts: bool) -> None:
+    decided = after_look(doubled(), "RUNNING", seen(word, "session-9"))
+
+    assert decided.action == (Action.END_DUPLICATE if acts else Action.NONE)
+    assert decided.requeue == LOOK_UP_AGAIN
+    assert decided.status is not None
+    assert decided.status.ready.status == "True"
+    assert decided.status.may_have_duplicates
+
+
+def test_a_duplicate_that_is_released_is_told() -> None:
+    (event,) = after_look(doubled(), "RUNNING", seen("RUNNING", "session-9")).events
+
+    assert (event.reason, event.warning) == ("DuplicateReleased", True)
+    assert "session-9" in event.message
+
+
+def test_once_none_is_found_the_status_says_so() -> None:
+    decided = after_look(doubled(), "RUNNING")
+
+    assert decided.action == Action.NONE
+    assert decided.status is not None
+    assert not decided.status.may_have_duplicates
+
+
+def test_a_deletion_ends_what_carries_the_uid_before_it_lets_go() -> None:
+    session = doubled(deleting=True)
+
+    assert after_look(session, "FINISH", looked_up=False).action == Action.LOOK_UP
+    ending = after_look(session, "FINISH", seen("RUNNING", "session-9"))
+    assert ending.action == Action.END_DUPLICATE
+    assert ending.status is not None
+    assert "session-9" in ending.status.ready.message
+    assert after_look(session, "FINISH").action == Action.REMOVE_FINALIZER
 
 
 def test_observe_releases_no_duplicates() -> None:
-    assert not may_have_duplicates(intending(attempts=2, managementPolicy="Observe"))
+    session = doubled(managementPolicy="Observe", held=False)
 
-
-def test_a_resource_without_an_operation_has_no_duplicates() -> None:
-    assert not may_have_duplicates(a_session())
+    assert after_look(session, "RUNNING", looked_up=False).action == Action.NONE

@@ -8,9 +8,10 @@ import pytest
 
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import DesiredState, Observation, SessionState
-from agb_operator.model.status import OperationState, OperationType, Phase, Report, Truth
-from agb_operator.policy.decide import TABLE, before_looking, is_settled, plan
-from agb_operator.policy.wording import SLOW, Action, Facts
+from agb_operator.model.status import OperationState, OperationType, Phase, SessionStatus, Truth
+from agb_operator.policy.backoff import SLOW
+from agb_operator.policy.decide import TABLE, is_settled
+from agb_operator.policy.plan import Action, Recalled
 from unit.builders import (
     ID,
     IMAGE,
@@ -20,9 +21,11 @@ from unit.builders import (
     a_session,
     a_status,
     an_operation,
+    before_looking,
     carried_on,
     conditions,
     not_found,
+    plan,
     said,
     seen,
 )
@@ -40,7 +43,7 @@ WORDS = {
 POLL, SETTLED, AT_ONCE = 2.0, None, 0.0
 """Seconds until the next pass: the default pollInterval, none (the resync looks after it), and none to lose."""
 
-BELIEVED = Facts(missing_looks=2, missing_for=6.0)
+BELIEVED = Recalled(missing_looks=2, missing_for=6.0)
 
 
 def a_look(state: SessionState) -> Observation:
@@ -57,13 +60,13 @@ def wanting(desired: DesiredState, **spec: Any) -> AgbSession:
     )
 
 
-def words(report: Report) -> str:
+def words(report: SessionStatus) -> str:
     """Give phase, Ready, Paused and what else is present, as a row of the table has it."""
     parts = [str(report.phase), f"{report.ready.status}/{report.ready.reason}"]
     parts.append(f"{report.paused.status}/{report.paused.reason}")
     if report.stalled is not None:
         parts.append(f"Stalled/{report.stalled.reason}")
-    elif report.reconciling:
+    elif report.condition("Reconciling") is not None:
         parts.append("Reconciling")
     return " ".join(parts)
 
@@ -324,7 +327,7 @@ def test_each_pair_of_wanted_and_seen_state(case: Case) -> None:
     decided = plan(wanting(case.desired), a_look(case.seen), now=NOW, facts=BELIEVED)
 
     assert decided.action == case.does, case.why
-    assert ("" if decided.report is None else words(decided.report)) == case.says, case.why
+    assert ("" if decided.status is None else words(decided.status)) == case.says, case.why
     assert decided.requeue == case.again, case.why
 
 
@@ -340,7 +343,7 @@ def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(ca
     second = plan(after, a_look(state), now=NOW, facts=BELIEVED)
 
     assert carried_on(after, second) == after, case.why
-    assert first.report is None or second.events == (), case.why
+    assert first.status is None or second.events == (), case.why
 
 
 OBSERVED = {
@@ -365,10 +368,10 @@ def test_observe_reports_what_is_seen_and_calls_nothing(desired: DesiredState, s
 
     says, again = OBSERVED[state]
     assert decided.action == Action.NONE
-    assert decided.report is not None
-    assert words(decided.report) == says
+    assert decided.status is not None
+    assert words(decided.status) == says
     assert decided.requeue == again
-    assert decided.report.session_id == ID
+    assert decided.status.session_id == ID
 
 
 @pytest.mark.parametrize(
@@ -411,12 +414,12 @@ class Before:
     why: str
     session: AgbSession
     does: Action | None
-    facts: Facts = NO_FACTS
+    facts: Recalled = NO_FACTS
 
 
 CREATE_SENT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=1))
 CREATE_MEANT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=0))
-RIVAL = Facts(other_claimant="ml/older")
+RIVAL = Recalled(owner="ml/older")
 
 BEFORE = [
     Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.ADD_FINALIZER),
@@ -514,7 +517,7 @@ def test_what_needs_no_look(case: Before) -> None:
     decided = before_looking(case.session, facts=case.facts)
 
     assert (decided.action if decided is not None else None) == case.does
-    assert decided is None or decided.report is None
+    assert decided is None or decided.status is None
 
 
 def test_a_change_of_the_finalizer_is_followed_by_another_pass_at_once() -> None:
@@ -591,8 +594,8 @@ def test_a_manager_that_lost_its_session_to_an_older_one_no_longer_shows_what_it
     decided = before_looking(session, facts=RIVAL)
 
     assert decided is not None
-    assert decided.report is not None
-    assert decided.report.phase == Phase.UNKNOWN
+    assert decided.status is not None
+    assert decided.status.phase == Phase.UNKNOWN
 
 
 # What the resync looks after

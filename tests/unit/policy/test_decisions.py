@@ -24,25 +24,23 @@ from agb_operator.model.resource import FINALIZER, AgbSession
 from agb_operator.model.states import Observation, SessionState
 from agb_operator.model.status import Truth
 from agb_operator.model.status_json import status_to_dict
-from agb_operator.policy.creation import plan_creation
-from agb_operator.policy.decide import before_looking, plan
-from agb_operator.policy.on_error import on_error
-from agb_operator.policy.wording import SLOW, Action, Facts, Plan
-from unit.builders import ID, IMAGE, a_body, carried_on, not_found, seen
+from agb_operator.policy.backoff import SLOW
+from agb_operator.policy.plan import Action, Plan, Recalled
+from unit.builders import ID, IMAGE, a_body, before_looking, carried_on, not_found, on_error, plan, plan_creation, seen
 from unit.strategies import MOMENTS, STATUSES
 
 WORDS = ["STARTING", "RUNNING", "PAUSING", "PAUSED", "RESUMING", "DELETING", "FINISH", "", "HIBERNATING"]
 LOOKS = st.sampled_from(WORDS).map(seen) | st.just(not_found())
 AGES = st.none() | st.floats(min_value=0, max_value=1e6)
 FACTS = st.builds(
-    Facts,
+    Recalled,
     since_call=AGES,
     missing_looks=st.integers(min_value=0, max_value=3),
     missing_for=st.floats(min_value=0, max_value=100),
     failing_for=st.floats(min_value=0, max_value=1e6),
     mass_loss=st.booleans(),
     since_create=AGES,
-    other_claimant=st.sampled_from(["", "ml/older"]),
+    owner=st.sampled_from(["", "ml/older"]),
 )
 SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
@@ -95,16 +93,16 @@ def looks_after_itself(session: AgbSession, decided: Plan) -> bool:
     """Tell whether something will happen next: another pass in time, the resync, or the resource's own end."""
     if decided.requeue is not None:
         return 0 <= decided.requeue <= SLOW
-    if decided.report is None:
+    if decided.status is None:
         return session.deleting
-    return decided.report.ready.status == Truth.TRUE
+    return decided.status.ready.status == Truth.TRUE
 
 
 def assert_well_said(session: AgbSession, decided: Plan, now: datetime) -> None:
     """Check what the CRD and kstatus ask of every status."""
-    if decided.report is None:
+    if decided.status is None:
         return
-    after = carried_on(session, decided, now=now).status
+    after = carried_on(session, decided).status
     by_type = {condition.type: condition for condition in after.conditions}
     assert {"Ready", "Paused"} <= set(by_type) <= {"Ready", "Paused", "Reconciling", "Stalled"}
     assert not {"Reconciling", "Stalled"} <= set(by_type)
@@ -124,7 +122,7 @@ def assert_well_said(session: AgbSession, decided: Plan, now: datetime) -> None:
 
 @given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
 def test_every_call_is_legal_in_the_state_that_was_seen(
-    session: AgbSession, look: Observation, facts: Facts, now: datetime
+    session: AgbSession, look: Observation, facts: Recalled, now: datetime
 ) -> None:
     action = plan(session, look, now=now, facts=facts).action
 
@@ -154,7 +152,7 @@ def test_every_call_is_legal_in_the_state_that_was_seen(
 
 @given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
 def test_every_decision_after_a_look_is_well_said_and_followed_by_another(
-    session: AgbSession, look: Observation, facts: Facts, now: datetime
+    session: AgbSession, look: Observation, facts: Recalled, now: datetime
 ) -> None:
     decided = plan(session, look, now=now, facts=facts)
 
@@ -164,21 +162,21 @@ def test_every_decision_after_a_look_is_well_said_and_followed_by_another(
 
 @given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
 def test_a_second_look_at_the_same_changes_nothing(
-    session: AgbSession, look: Observation, facts: Facts, now: datetime
+    session: AgbSession, look: Observation, facts: Recalled, now: datetime
 ) -> None:
     first = plan(session, look, now=now, facts=facts)
-    after = carried_on(session, first, now=now)
-    assume(first.report is not None and after.session_id)
+    after = carried_on(session, first)
+    assume(first.status is not None and after.session_id)
     second = plan(after, look, now=now, facts=facts)
     assume(first.action == second.action == Action.NONE)
 
-    assert carried_on(after, second, now=now) == after
+    assert carried_on(after, second) == after
     assert second.events == ()
 
 
 @given(session=sessions(), facts=FACTS, now=MOMENTS)
 def test_what_is_decided_without_a_look_is_well_said_and_followed_by_another(
-    session: AgbSession, facts: Facts, now: datetime
+    session: AgbSession, facts: Recalled, now: datetime
 ) -> None:
     decided = before_looking(session, facts=facts)
     if decided is None:
@@ -193,7 +191,7 @@ def test_what_is_decided_without_a_look_is_well_said_and_followed_by_another(
 
 @given(session=sessions(), found=st.lists(LOOKS, max_size=2), facts=FACTS, now=MOMENTS)
 def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted_and_none_is_found(
-    session: AgbSession, found: Sequence[Observation], facts: Facts, now: datetime
+    session: AgbSession, found: Sequence[Observation], facts: Recalled, now: datetime
 ) -> None:
     decided = plan_creation(session, found, now=now, facts=facts)
 
@@ -219,7 +217,7 @@ def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted
 def test_every_failure_is_well_said_and_followed_by_another_try(
     session: AgbSession,
     error: AgbError,
-    facts: Facts,
+    facts: Recalled,
     now: datetime,
     retry: float,
     attempted: Action,

@@ -21,13 +21,13 @@ from agb_operator.model.errors import (
 from agb_operator.model.resource import AgbSession, SecretRef
 from agb_operator.model.states import Observation
 from agb_operator.model.status import Phase, Truth
-from agb_operator.policy.on_error import PATIENCE, QUOTA_RECHECK, SECRET_RECHECK, on_error
-from agb_operator.policy.wording import SLOW, WAYS_OUT, Action, Facts, Plan
-from unit.builders import a_session, a_status, carried_on, conditions, said, seen
+from agb_operator.policy.backoff import QUOTA_RECHECK, SECRET_RECHECK, SLOW, UNTOLD
+from agb_operator.policy.plan import WAYS_OUT, Action, Plan, Recalled
+from unit.builders import a_session, a_status, carried_on, conditions, on_error, said, seen
 
 RETRY = 7.0
 """The back-off's wait in these tests, in seconds."""
-LONG = Facts(failing_for=PATIENCE)
+LONG = Recalled(failing_for=UNTOLD)
 WELL = a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING, session_status="RUNNING")
 
 
@@ -35,7 +35,7 @@ def decide(
     error: AgbError,
     *,
     session: AgbSession | None = None,
-    facts: Facts = LONG,
+    facts: Recalled = LONG,
     attempted: Action = Action.NONE,
     look: Observation | None = None,
 ) -> Plan:
@@ -186,7 +186,7 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
     session = a_session(status=WELL)
     after = carried_on(session, decide(case.error, session=session, attempted=case.attempted))
 
-    again = decide(case.error, session=after, attempted=case.attempted, facts=Facts(failing_for=PATIENCE + 3600))
+    again = decide(case.error, session=after, attempted=case.attempted, facts=Recalled(failing_for=UNTOLD + 3600))
 
     assert carried_on(after, again) == after
     assert again.events == ()
@@ -194,9 +194,9 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_a_passing_error_is_not_worth_a_write_at_first_and_a_lasting_one_is(case: Case) -> None:
-    decided = decide(case.error, attempted=case.attempted, facts=Facts(failing_for=PATIENCE - 0.1))
+    decided = decide(case.error, attempted=case.attempted, facts=Recalled(failing_for=UNTOLD - 0.1))
 
-    assert (decided.report is None) == isinstance(case.error, TransientError)
+    assert (decided.status is None) == isinstance(case.error, TransientError)
     assert decided.requeue == case.again
 
 
@@ -262,7 +262,7 @@ def test_a_resource_that_never_had_a_session_stays_pending() -> None:
 def test_not_found_by_an_error_is_left_to_the_next_look() -> None:
     decided = decide(SessionNotFound("No such session."), attempted=Action.PAUSE, look=seen("RUNNING"))
 
-    assert (decided.report, decided.requeue, decided.events) == (None, 1.0, ())
+    assert (decided.status, decided.requeue, decided.events) == (None, 1.0, ())
 
 
 # While being deleted
@@ -287,7 +287,7 @@ def test_a_deletion_is_blocked_by_an_api_that_is_away_for_longer_than_the_timeou
     session = a_session(status=WELL, deleting=True)
     error = ApiUnavailable("AGB cannot be reached.")
 
-    after = carried_on(session, decide(error, session=session, facts=Facts(failing_for=failing_for)))
+    after = carried_on(session, decide(error, session=session, facts=Recalled(failing_for=failing_for)))
 
     assert ("Stalled" in conditions(after)) == blocked
     assert ("Reconciling" in conditions(after)) != blocked
@@ -309,7 +309,7 @@ def test_terminal_and_transient_are_all_there_is() -> None:
     ids=["AGB says no", "a gateway gives up", "an answer that breaks off", "nobody answers", "too many calls"],
 )
 def test_only_agb_s_own_no_is_a_failed_create(error: AgbError, reason: str) -> None:
-    report = decide(error, session=a_session(status=a_status()), attempted=Action.CREATE).report
+    report = decide(error, session=a_session(status=a_status()), attempted=Action.CREATE).status
 
     assert report is not None
     assert report.ready.reason == reason
@@ -318,21 +318,21 @@ def test_only_agb_s_own_no_is_a_failed_create(error: AgbError, reason: str) -> N
 def test_agb_s_own_no_to_another_call_is_not_a_failed_create() -> None:
     error = ApiUnavailable("No capacity", http_status=200)
 
-    report = decide(error, attempted=Action.RESUME, look=seen("PAUSED")).report
+    report = decide(error, attempted=Action.RESUME, look=seen("PAUSED")).status
 
     assert report is not None
     assert report.ready.reason == "ApiUnavailable"
 
 
 def test_a_missing_key_is_said_in_the_words_of_who_looked_for_it() -> None:
-    report = decide(CredentialsMissing("Create Secret ml/agb-credentials with the entry apiKey")).report
+    report = decide(CredentialsMissing("Create Secret ml/agb-credentials with the entry apiKey")).status
 
     assert report is not None
     assert report.ready.message == "Create Secret ml/agb-credentials with the entry apiKey"
 
 
 def test_words_of_agb_and_the_advice_are_sentences_of_their_own() -> None:
-    report = decide(ApiUnavailable("AGB failed to serve getSession: no capacity")).report
+    report = decide(ApiUnavailable("AGB failed to serve getSession: no capacity")).status
 
     assert report is not None
     assert report.ready.message == (

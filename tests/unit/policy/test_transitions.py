@@ -7,8 +7,8 @@ import pytest
 
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.status import Operation, OperationState, OperationType, Phase, Reason, Truth
-from agb_operator.policy.decide import plan
-from agb_operator.policy.wording import SLOW, WAYS_OUT, Action, Facts
+from agb_operator.policy.backoff import SLOW
+from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
 from unit.builders import (
     ID,
     NO_FACTS,
@@ -19,6 +19,7 @@ from unit.builders import (
     carried_on,
     conditions,
     later,
+    plan,
     said,
     seen,
 )
@@ -115,7 +116,7 @@ def test_the_state_that_an_accepted_call_has_just_left_is_not_called_upon_again(
     stale = story.look(left, at=2)
 
     assert story.calls == [call]
-    assert (stale.action, stale.report, stale.requeue) == (Action.NONE, None, 2.0)
+    assert (stale.action, stale.status, stale.requeue) == (Action.NONE, None, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +180,8 @@ def test_however_many_attempts_there_were_the_next_one_comes_within_five_minutes
     waiting = an_operation(OperationType.PAUSE, OperationState.FAILED, attempts=5000)
     session = replace(adopted(paused=True), status=a_status(operation=waiting, reason="PauseTimedOut"))
 
-    early = plan(session, seen("RUNNING"), now=later(1e6), facts=Facts(since_call=SLOW - 1))
-    late = plan(session, seen("RUNNING"), now=later(1e6), facts=Facts(since_call=SLOW))
+    early = plan(session, seen("RUNNING"), now=later(1e6), facts=Recalled(since_call=SLOW - 1))
+    late = plan(session, seen("RUNNING"), now=later(1e6), facts=Recalled(since_call=SLOW))
 
     assert (early.action, late.action) == (Action.NONE, Action.PAUSE)
 
@@ -235,7 +236,7 @@ OVERDUE = [
 def test_a_transition_past_its_timeout_is_reported_with_one_warning_and_looked_at_less_often(case: Overdue) -> None:
     story = Story(case.begins)
     story.look(case.status, at=0)
-    assert story.look(case.status, at=TIMEOUT).report is not None
+    assert story.look(case.status, at=TIMEOUT).status is not None
     assert conditions(story.session)["Ready"][1] in ("Pausing", "Resuming", "Creating", "Deleting")
 
     late = story.look(case.status, at=TIMEOUT + 2)
@@ -460,7 +461,7 @@ def test_flipped_back_at_once_is_not_ready_by_a_stale_look(wanted: bool, left: s
 
     stale = story.look(left, at=1)
 
-    assert (stale.report, stale.requeue) == (None, 2.0)
+    assert (stale.status, stale.requeue) == (None, 2.0)
     story.look(moving, at=3)
     assert conditions(story.session)["Ready"][0] == "False"
 
@@ -473,7 +474,7 @@ def test_deleted_right_after_a_pause_the_session_is_not_released_by_a_stale_look
 
     stale = story.look("RUNNING", at=1)
 
-    assert (stale.action, stale.report) == (Action.NONE, None)
+    assert (stale.action, stale.status) == (Action.NONE, None)
     assert story.look("PAUSING", at=3).action == Action.NONE
     assert story.look("PAUSED", at=5).action == Action.RESUME
 
@@ -481,11 +482,11 @@ def test_deleted_right_after_a_pause_the_session_is_not_released_by_a_stale_look
 @pytest.mark.parametrize("deleting", [True, False])
 def test_a_call_whose_status_could_not_be_written_rules_out_a_stale_look_too(deleting: bool) -> None:
     session = replace(running().session, deleting=deleting)
-    facts = Facts(called=Action.PAUSE, since_call=1.0)
+    facts = Recalled(called=Action.PAUSE, since_call=1.0)
 
     decided = plan(session, seen("RUNNING"), now=later(1), facts=facts)
 
-    assert (decided.action, decided.report) == (Action.NONE, None)
+    assert (decided.action, decided.status) == (Action.NONE, None)
 
 
 def test_flipped_back_after_a_call_that_came_to_nothing_is_ready_once_a_stale_look_is_ruled_out() -> None:

@@ -1,4 +1,4 @@
-"""The pieces that decisions are made of: waits, operations, the finalizer's rule, and what every report repeats."""
+"""The pieces that decisions are made of: waits, operations, the finalizer's rule, and what every status repeats."""
 
 from dataclasses import replace
 
@@ -7,19 +7,17 @@ import pytest
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import SessionState
 from agb_operator.model.status import ConditionDraft, OperationState, OperationType, Phase, Reason, SessionStatus, Truth
+from agb_operator.policy.backoff import SLOW
+from agb_operator.policy.plan import Input
 from agb_operator.policy.wording import (
-    SLOW,
-    Facts,
-    base_report,
     begun,
-    elapsed,
     may_have_session,
     needs_finalizer,
-    no_look_verdict,
-    paused_verdict,
+    of_look,
+    of_no_look,
+    paused_draft,
     phase_of,
     poll_delay,
-    seen_report,
     unfinished,
     unseen_phase,
 )
@@ -32,55 +30,57 @@ PAUSE, CREATE = OperationType.PAUSE, OperationType.CREATE
 @pytest.mark.parametrize("state", SessionState)
 def test_every_state_has_a_phase_and_a_word_for_paused(state: SessionState) -> None:
     assert phase_of(state) in Phase
-    assert paused_verdict(state, "WORD").reason in Reason
+    assert paused_draft(state, "WORD").reason in Reason
 
 
 @pytest.mark.parametrize("state", SessionState)
 def test_only_the_word_paused_is_paused_and_only_an_unknown_word_is_unknown(state: SessionState) -> None:
     expected = {SessionState.PAUSED: Truth.TRUE, SessionState.UNKNOWN: Truth.UNKNOWN}.get(state, Truth.FALSE)
 
-    assert paused_verdict(state, "WORD").status == expected
+    assert paused_draft(state, "WORD").status == expected
 
 
 def test_paused_quotes_the_api() -> None:
-    assert paused_verdict(SessionState.PAUSING, "PAUSING").message == "AGB says PAUSING."
-    assert paused_verdict(SessionState.UNKNOWN, "").message == "AGB gave no status."
-    assert paused_verdict(SessionState.RELEASED, "FINISH").message == "AGB no longer has the session."
+    assert paused_draft(SessionState.PAUSING, "PAUSING").message == "AGB says PAUSING."
+    assert paused_draft(SessionState.UNKNOWN, "").message == "AGB gave no status."
+    assert paused_draft(SessionState.RELEASED, "FINISH").message == "AGB no longer has the session."
 
 
-def test_after_a_failed_look_nothing_is_known_of_paused() -> None:
-    assert no_look_verdict(Reason.API_UNAVAILABLE).status == Truth.UNKNOWN
+def given(session: AgbSession) -> Input:
+    return Input(session=session, now=NOW)
 
 
-def test_facts_may_all_be_forgotten() -> None:
-    assert Facts() == Facts(since_call=None, missing_looks=0, since_create=None, other_claimant="")
+def test_without_a_look_nothing_is_known_of_paused_unless_it_is_told() -> None:
+    unknown, told = (
+        of_no_look(given(a_session()), READY),
+        of_no_look(given(a_session()), READY, paused="There is none."),
+    )
+
+    assert unknown.paused is not None
+    assert (unknown.paused.status, unknown.paused.reason) == (Truth.UNKNOWN, READY.reason)
+    assert told.paused == replace(READY, message="There is none.")
 
 
-def test_a_report_repeats_what_the_status_keeps() -> None:
+def test_what_is_said_repeats_what_the_status_keeps() -> None:
     status = a_status(operation=an_operation(PAUSE), labels={"a": "b"}, recreations=("2026-03-01T12:00:00Z",))
     session = a_session(status=replace(status, last_handled_reconcile_at="1", session_status="PAUSING"), paused=True)
 
-    report = base_report(session, phase=Phase.UNKNOWN, ready=READY, paused=READY)
+    said = of_no_look(given(session), READY, phase=Phase.UNKNOWN).status
 
-    assert (report.session_id, report.session_status, report.desired_state) == (ID, "PAUSING", "Paused")
-    assert report.operation == status.operation
-    assert (report.labels, report.recreations) == ({"a": "b"}, status.recreations)
-    assert report.last_handled_reconcile_at == "1"
+    assert said is not None
+    assert (said.session_id, said.session_status) == (ID, "PAUSING")
+    assert said.operation == status.operation
+    assert (said.labels, said.recreations) == ({"a": "b"}, status.recreations)
+    assert said.last_handled_reconcile_at == "1"
 
 
-def test_a_report_of_a_look_has_the_words_of_the_look() -> None:
+def test_what_is_said_of_a_look_has_the_words_of_the_look() -> None:
     session = a_session(status=a_status(session_status="RUNNING", phase=Phase.RUNNING))
 
-    report = seen_report(session, seen("PAUSING", "session-2"), ready=READY)
+    said = of_look(given(session), seen("PAUSING"), READY).status
 
-    assert (report.phase, report.session_status) == (Phase.PAUSING, "PAUSING")
-    assert report.session_id == "session-2", "a session that was left over is released under its own id"
-
-
-def test_a_resource_that_is_being_deleted_says_so_in_its_phase() -> None:
-    session = a_session(status=a_status(), deleting=True)
-
-    assert seen_report(session, seen("RESUMING"), ready=READY).phase == Phase.DELETING
+    assert said is not None
+    assert (said.phase, said.session_status, said.session_id) == (Phase.PAUSING, "PAUSING", ID)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_a_session_that_cannot_be_looked_at_is_not_said_to_be_as_it_was(
 def test_an_operation_under_way_is_continued_and_any_other_begun() -> None:
     session = a_session(status=a_status(operation=an_operation(PAUSE, started=-60)))
 
-    continued = begun(session, PAUSE, now=NOW, attempts=2, message="Once more.")
-    fresh = begun(session, OperationType.RESUME, now=NOW)
+    continued = begun(given(session), PAUSE, attempts=2, message="Once more.")
+    fresh = begun(given(session), OperationType.RESUME)
 
     assert (continued.started_at, continued.attempts, continued.message) == (later(-60), 2, "Once more.")
     assert (fresh.type, fresh.started_at, fresh.attempts) == (OperationType.RESUME, NOW, 1)
@@ -139,22 +139,17 @@ def test_a_resource_without_an_operation_has_none_unfinished() -> None:
     assert unfinished(a_session(), PAUSE) is None
 
 
-def test_an_operation_never_has_a_negative_age() -> None:
-    assert elapsed(an_operation(PAUSE, started=60), NOW) == 0.0
-    assert elapsed(an_operation(PAUSE), later(60)) == 60.0
-
-
 @pytest.mark.parametrize(("age", "seconds"), [(0, 30.0), (600, 30.0), (601, 60.1), (2999, 299.9), (10**6, SLOW)])
 def test_a_session_is_looked_at_every_poll_interval_and_less_often_past_its_timeout(age: int, seconds: float) -> None:
     session = a_session(pollInterval="30s", timeout="10m")
 
-    assert poll_delay(session, an_operation(PAUSE), later(age)) == pytest.approx(seconds)
+    assert poll_delay(given(session), age) == pytest.approx(seconds)
 
 
 def test_past_the_timeout_the_poll_interval_is_still_the_least_wait() -> None:
     session = a_session(pollInterval="5m", timeout="1m")
 
-    assert poll_delay(session, an_operation(PAUSE), later(61)) == 300.0
+    assert poll_delay(given(session), 61) == 300.0
 
 
 MAY_EXIST = a_status(session_id="", operation=an_operation(CREATE, attempts=1))

@@ -1,0 +1,154 @@
+"""What the Kubernetes API does not take is tried again ever more slowly, and costs AGB nothing meanwhile."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterRefused, ClusterUnavailable, Conflict
+from agb_simulator.effects import HttpError
+from fakes import FakeCluster
+from integration.world import KEY, NAMESPACE, World
+from simulated import loop_time
+
+pytestmark = pytest.mark.looptime
+
+MINUTE = 60.0
+
+
+@dataclass(kw_only=True)
+class Refusing(FakeCluster):
+    """An API server that takes no status while `refusal` is set; all else works."""
+
+    refusal: ClusterError | None = None
+    tried: list[float] = field(default_factory=list)
+
+    async def patch_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if self.refusal is not None:
+            await self._travel()
+            self.tried.append(loop_time())
+            raise type(self.refusal)(self.refusal.message, http_status=self.refusal.http_status)
+        return await super().patch_status(namespace, name, resource_version=resource_version, patch=patch)
+
+
+REFUSALS = [
+    pytest.param(ClusterUnavailable("it fails", http_status=500), id="HTTP 500"),
+    pytest.param(ClusterForbidden("no rights", http_status=403), id="no rights"),
+    pytest.param(ClusterRefused("a policy says no", http_status=422), id="an admission policy"),
+    pytest.param(Conflict("a webhook answers 409 to everything", http_status=409), id="a conflict for ever"),
+]
+
+
+def most_in_a_minute(moments: list[float]) -> int:
+    """Give the highest count within any minute."""
+    return max((sum(begin <= other < begin + MINUTE for other in moments) for begin in moments), default=0)
+
+
+def errors(world: World) -> set[str]:
+    """Name the reasons that the metric counts."""
+    lines = world.operator.parts.metrics.page()[0].decode().splitlines()
+    counted = [line for line in lines if line.startswith("agb_reconcile_errors_total{") and not line.endswith(" 0.0")]
+    return {line.split('"')[1] for line in counted}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_refused_status_is_tried_again_with_growing_gaps_and_without_a_call_to_agb(
+    refusal: ClusterError, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = Refusing()
+    async with World(cluster=cluster) as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        world.control.clear_requests()
+        cluster.refusal = refusal
+        world.patch(paused=True)
+        await asyncio.sleep(10 * MINUTE)
+
+        gaps = [after - before for before, after in itertools.pairwise(cluster.tried)]
+        assert most_in_a_minute(cluster.tried) <= 20
+        assert len(cluster.tried) <= 30
+        assert MINUTE / 10 < max(gaps) <= MINUTE + 1
+        assert most_in_a_minute([entry.time for entry in world.control.requests()]) <= 40
+        assert world.calls("pauseSessionAsync") <= 1
+        assert errors(world) == {refusal.reason}
+        assert refusal.message in caplog.text
+
+        cluster.refusal = None
+        await world.ready("Paused", within=90.0)
+        world.assert_clean()
+        assert world.calls("pauseSessionAsync") == 1
+
+
+async def test_while_a_status_is_refused_nothing_is_created() -> None:
+    cluster = Refusing(refusal=ClusterForbidden("no rights", http_status=403))
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1")
+        await asyncio.sleep(10 * MINUTE)
+        assert world.calls("createSession") == 0
+
+        cluster.refusal = None
+        await world.ready("Running", within=90.0)
+        assert world.calls("createSession") == 1
+
+
+async def test_while_a_status_is_refused_nothing_is_released() -> None:
+    cluster = Refusing()
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1")
+        await world.ready("Running")
+        cluster.refusal = ClusterRefused("a policy says no", http_status=422)
+        world.cluster.annotate(NAMESPACE, "s", reconcile_requested_at="1")
+        await world.until(lambda: cluster.tried)
+        world.cluster.delete(NAMESPACE, "s")
+        await asyncio.sleep(10 * MINUTE)
+        assert world.calls("releaseSessionAsync") == 0
+        assert most_in_a_minute(cluster.tried) <= 20
+
+        cluster.refusal = None
+        await world.until(lambda: not world.exists(), within=120.0)
+        assert world.calls("releaseSessionAsync") == 1
+
+
+async def test_an_outage_of_agb_does_not_spend_the_patience_with_the_cluster() -> None:
+    cluster = Refusing()
+    async with World(cluster=cluster) as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        outage = world.control.add_fault(HttpError(status=503))
+        world.patch(paused=True)
+        await asyncio.sleep(20 * MINUTE)
+        cluster.refusal = ClusterUnavailable("it fails", http_status=500)
+        world.control.remove_fault(outage)
+        await world.until(lambda: len(cluster.tried) >= 4, within=400.0)
+
+        assert cluster.tried[3] - cluster.tried[0] < 15.0, "these are the first failures of a write"
+
+
+@dataclass(kw_only=True)
+class Stripping(FakeCluster):
+    """An admission webhook takes every finalizer off again."""
+
+    tries: list[float] = field(default_factory=list)
+
+    async def set_finalizers(
+        self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
+    ) -> dict[str, Any]:
+        self.tries.append(loop_time())
+        return await super().set_finalizers(namespace, name, resource_version=resource_version, finalizers=[])
+
+
+async def test_a_webhook_that_strips_the_finalizer_is_not_fought_with() -> None:
+    cluster = Stripping()
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1")
+        await asyncio.sleep(10 * MINUTE)
+
+        assert most_in_a_minute(cluster.tries) <= 20
+        assert len(cluster.tries) <= 30
+        assert world.calls("createSession") == 0
+        assert errors(world) == {"ClusterRefused"}
