@@ -1,4 +1,4 @@
-"""The life machines find bugs: each one planted here makes them fail within a few hundred lives."""
+"""The life machines find bugs: each one planted here makes them make them fail within a thousand lives or so."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from integration.world import World
 from properties.life_machine import CalmLife, RoughLife
 
 SEARCH = settings(
-    max_examples=400,
+    max_examples=1500,
     stateful_step_count=30,
     deadline=None,
     database=None,
