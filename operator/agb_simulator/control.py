@@ -205,9 +205,10 @@ class SimulatorControl:
         """Replace a session's labels from outside."""
         self.hook("PATCH", f"sessions/{quote(session_id, safe='')}", {"labels": dict(labels)})
 
-    def add_key(self, key: str, *, shares_with: str | None = None) -> None:
-        """Accept a key (again), on its own account or on that of another key."""
-        self.hook("POST", "keys", {"key": key, "sharesWith": shares_with})
+    def add_key(self, key: str, *, shares_with: str | None = None) -> str:
+        """Accept a key (again), on its own account or on that of another key; returns the account's name."""
+        account: str = self.hook("POST", "keys", {"key": key, "sharesWith": shares_with})["account"]
+        return account
 
     def revoke_key(self, key: str) -> None:
         """Answer 401 to a key from now on; its sessions stay."""

@@ -19,10 +19,12 @@ from agb_simulator.effects import (
     Answering,
     BusinessError,
     Delay,
+    FieldValues,
     HttpError,
     Ignored,
     Interference,
     LostAnswer,
+    OtherAccount,
     RawAnswer,
     Shape,
 )
@@ -45,6 +47,9 @@ CODES = {
     504: "ServiceUnavailable",
 }
 """The code an injected HTTP error carries when the fault names none."""
+
+Deformed = Sequence[FieldValues | Shape]
+"""What is done to a body before it is sent."""
 
 READS = frozenset({"getSession", "getSessionInfo", "GetLabel"})
 """Calls that do not count for the idle timeout unless the settings say so."""
@@ -112,6 +117,9 @@ class Service:
         labels = request.query.get("labels", request.query.get("Labels")) or (body or {}).get("labels")
         draft.labels = _text(labels)
         draft.session_id = _text(session_id)
+        target = Target(endpoint=draft.endpoint, key=mark, session_id=draft.session_id)
+        if other := self.faults.take(target, OtherAccount):
+            account = self.world.keys.account(other.account)
         session = self.world.find(draft.session_id, account)
         draft.judge(None if session is None else session.status)
         self._throttle.check(mark, now, settings)
@@ -126,7 +134,7 @@ class Service:
         if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
             self.world.touch(session, now)
         call = Call(
-            target=Target(endpoint=draft.endpoint, key=mark, session_id=draft.session_id),
+            target=target,
             account=account,
             session=session,
             query=request.query,
@@ -140,11 +148,12 @@ class Service:
         target = call.target
         effect = self.faults.take_answer(target)
         late = self.faults.take(target, Delay)
-        shape = self.faults.take(target, Shape)
+        fields, shape = self.faults.take(target, FieldValues), self.faults.take(target, Shape)
+        deformed = [effect for effect in (fields, shape) if effect is not None]
         interference = self.faults.take(target, Interference)
         if interference is not None and interference.when == "before":
             call = self._interfere(call, interference)
-        reply = self._struck(call, draft, effect, shape) if effect else self._perform(call, draft, shape)
+        reply = self._struck(call, draft, effect, deformed) if effect else self._perform(call, draft, deformed)
         if interference is not None and interference.when == "after":
             self._interfere(call, interference)
         return replace(reply, delay=late.seconds) if late is not None else reply
@@ -155,28 +164,28 @@ class Service:
         self.world.act(call.session, interference.action, call.now)
         return replace(call, session=None if call.session.gone else call.session)
 
-    def _perform(self, call: Call, draft: Draft, shape: Shape | None) -> Reply:
+    def _perform(self, call: Call, draft: Draft, deformed: Deformed) -> Reply:
         try:
             outcome = self._endpoints.carry_out(call)
         except ApiError as error:
-            return self._refusal(draft, error, shape)
+            return self._refusal(draft, error, deformed)
         draft.applied = outcome.applied
         draft.session_id = outcome.created or draft.session_id
-        return self._success(draft, outcome, shape)
+        return self._success(draft, outcome, deformed)
 
-    def _struck(self, call: Call, draft: Draft, effect: Answering, shape: Shape | None) -> Reply:
+    def _struck(self, call: Call, draft: Draft, effect: Answering, deformed: Deformed) -> Reply:
         if isinstance(effect, Ignored):
-            return self._success(draft, Outcome(), shape)
+            return self._success(draft, Outcome(), deformed)
         reply = Reply(status=0, body=b"", headers={})
         if isinstance(effect, LostAnswer) and effect.applied and effect.late:
             self._perform_late(call, call.now + effect.late)
         elif effect.applied:
-            reply = self._perform(call, draft, shape)
+            reply = self._perform(call, draft, deformed)
         match effect:
             case LostAnswer():
                 return replace(reply, drop=True)
             case BusinessError(code=code, message=message):
-                return self._refusal(draft, ApiError(200, code, message), shape)
+                return self._refusal(draft, ApiError(200, code, message), deformed)
             case RawAnswer(status=status, body=body, content_type=content_type):
                 draft.code = None
                 return Reply(status=status, body=body.encode(), headers={"content-type": content_type})
@@ -187,7 +196,7 @@ class Service:
                 return Reply(status=status, body=page.encode(), headers=headers)
             case HttpError(status=status, code=code, message=message, retry_after=retry_after):
                 code = code or CODES.get(status, "SimulatedFault")
-                return self._refusal(draft, ApiError(status, code, message, retry_after=retry_after), shape)
+                return self._refusal(draft, ApiError(status, code, message, retry_after=retry_after), deformed)
             case _:
                 assert_never(effect)
 
@@ -204,16 +213,16 @@ class Service:
 
         self.world.later(when, act)
 
-    def _success(self, draft: Draft, outcome: Outcome, shape: Shape | None) -> Reply:
+    def _success(self, draft: Draft, outcome: Outcome, deformed: Deformed) -> Reply:
         draft.code = "ok"
         body = envelope(request_id=draft.request_id, data=outcome.data, extra=outcome.extra)
-        return json_reply(200, shaped(body, shape), headers={"x-request-id": draft.request_id})
+        return json_reply(200, shaped(body, deformed), headers={"x-request-id": draft.request_id})
 
-    def _refusal(self, draft: Draft, error: ApiError, shape: Shape | None = None) -> Reply:
+    def _refusal(self, draft: Draft, error: ApiError, deformed: Deformed = ()) -> Reply:
         draft.code = error.code
         body = envelope(request_id=draft.request_id, status=error.status, code=error.code, message=error.message)
         headers = {"x-request-id": draft.request_id, **_retry_header(error.retry_after)}
-        return json_reply(error.status, shaped(body | {"success": False}, shape), headers=headers)
+        return json_reply(error.status, shaped(body | {"success": False}, deformed), headers=headers)
 
     def _request_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4)).upper()
