@@ -114,6 +114,10 @@ class Keyring:
         self._revoked.discard(mark)
         return self._open(mark)
 
+    def opened_by(self, key: str) -> Account:
+        """The account of a key, which stays revoked if it is."""
+        return self._open(fingerprint(key))
+
     def revoke(self, key: str) -> None:
         """Refuse a key from now on. The account and its sessions stay."""
         self._revoked.add(fingerprint(key))
