@@ -141,7 +141,7 @@ class SimulatorControl:
         return stats
 
     def count(self, endpoint: str, of: str = "requests") -> int:
-        """How many requests an endpoint had; `of`: requests, applied, illegal, notFound or dropped."""
+        """How many requests an endpoint had; `of`: requests, applied, illegal, notFound, limited or dropped."""
         counts: int = self.stats()["endpoints"].get(endpoint, {}).get(of, 0)
         return counts
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from agb_simulator.limits import Limit
 from agb_simulator.settings import CAMEL, Seconds
 
 LIST_HISTORY = 3600.0
@@ -264,6 +265,7 @@ Course = FallBack | NeverEnds | TransitionTime
 Effect = (
     Answering
     | Course
+    | Limit
     | Delay
     | Shape
     | StatusValue

@@ -1,4 +1,4 @@
-"""The API as its callers meet it: authentication, rate limit, routing, faults, answer, request log.
+"""The API as its callers meet it: authentication, limits, routing, faults, answer, request log.
 
 Owns the way of one request from its bytes to its reply, and the parts it passes through. `endpoints.py`
 knows what each call does, `hooks.py` is the door for tests beside it.
@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from agb_simulator.clock import Clock
 from agb_simulator.effects import (
@@ -30,10 +30,10 @@ from agb_simulator.effects import (
 )
 from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
 from agb_simulator.faults import Faults, Target
+from agb_simulator.limits import Limited, Limits, RateLimit, Throttle
 from agb_simulator.requestlog import Draft, Entry, RequestLog
 from agb_simulator.settings import Settings
 from agb_simulator.shapes import shaped
-from agb_simulator.throttle import Throttle
 from agb_simulator.wire import ApiError, Reply, Request, envelope, invalid_parameter, json_reply
 from agb_simulator.world import World
 
@@ -50,6 +50,9 @@ CODES = {
 
 Deformed = Sequence[FieldValues | Shape]
 """What is done to a body before it is sent."""
+
+FOR_EVERY_KEY = 0
+"""The limit of the settings, beside those of faults, which are numbered from 1."""
 
 READS = frozenset({"getSession", "getSessionInfo", "GetLabel"})
 """Calls that do not count for the idle timeout unless the settings say so."""
@@ -99,6 +102,10 @@ class Service:
         draft = Draft(endpoint=endpoint, request_id=self._request_id())
         try:
             reply = self._admit(request, draft, method=method, now=now)
+        except Limited as error:
+            draft.limited = True
+            self.faults.note_limited(error.limit_id)
+            reply = self._refusal(draft, error)
         except ApiError as error:
             reply = self._refusal(draft, error)
         reply = replace(reply, delay=reply.delay + self.world.settings.latency)
@@ -122,27 +129,34 @@ class Service:
             account = self.world.keys.account(other.account)
         session = self.world.find(draft.session_id, account)
         draft.judge(None if session is None else session.status)
-        self._throttle.check(mark, now, settings)
-        if not method:
-            raise ApiError(404, "InvalidAction.NotFound", f"Path {draft.endpoint} is not found.")
-        if request.method != method:
-            raise ApiError(405, "InvalidMethod", f"{draft.endpoint} takes {method}.")
-        if body is None:
-            raise invalid_parameter("The body must be a JSON object.")
-        if session_id is not None and not isinstance(session_id, str):
-            raise invalid_parameter("sessionId must be a string.")
-        if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
-            self.world.touch(session, now)
-        call = Call(
-            target=target,
-            account=account,
-            session=session,
-            query=request.query,
-            body=body,
-            now=now,
-            may_pause=self.world.keys.may_pause(mark),
-        )
-        return self._respond(call, draft)
+        limits = self._limits(target)
+        self._throttle.admit(limits, mark, now)
+        wrong = _wrong(request, endpoint=draft.endpoint, method=method, body=body, session_id=session_id)
+        if wrong is None:
+            if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
+                self.world.touch(session, now)
+            call = Call(
+                target=target,
+                account=account,
+                session=session,
+                query=request.query,
+                body=body or {},
+                now=now,
+                may_pause=self.world.keys.may_pause(mark),
+            )
+            reply = self._respond(call, draft)
+        else:
+            reply = self._refusal(draft, wrong)
+        delay = reply.delay + self._throttle.wait(limits, now)
+        self._throttle.answered(limits, mark, now + delay + settings.latency)
+        return replace(reply, delay=delay)
+
+    def _limits(self, target: Target) -> Limits:
+        settings, limits = self.world.settings, self.faults.limits(target)
+        if settings.rate_limit is None:
+            return limits
+        told: Literal["wait"] | None = "wait" if settings.send_retry_after else None
+        return [(FOR_EVERY_KEY, RateLimit(per_second=settings.rate_limit, retry_after=told)), *limits]
 
     def _respond(self, call: Call, draft: Draft) -> Reply:
         target = call.target
@@ -226,6 +240,18 @@ class Service:
 
     def _request_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4)).upper()
+
+
+def _wrong(request: Request, *, endpoint: str, method: str, body: Any, session_id: Any) -> ApiError | None:
+    if not method:
+        return ApiError(404, "InvalidAction.NotFound", f"Path {endpoint} is not found.")
+    if request.method != method:
+        return ApiError(405, "InvalidMethod", f"{endpoint} takes {method}.")
+    if body is None:
+        return invalid_parameter("The body must be a JSON object.")
+    if session_id is not None and not isinstance(session_id, str):
+        return invalid_parameter("sessionId must be a string.")
+    return None
 
 
 def _read_body(raw: bytes) -> dict[str, Any] | None:
