@@ -1,7 +1,8 @@
 """Accounts and their keys: who may see which sessions, and in what order they are listed.
 
 Owns authentication and the two indexes that make ListSession cheap at ten thousand sessions: sessions in
-order of creation, and for each label pair the sessions that carry it, in the same order.
+order of creation, and for each label pair the sessions that carry it, in the same order. Those that have left
+are remembered for a while, for lists that are behind.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from agb_simulator.effects import LIST_HISTORY
 from agb_simulator.sessions import Session
 from agb_simulator.wire import ApiError
 
@@ -30,6 +34,15 @@ def _number(session: Session) -> int:
     return session.number
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Departed:
+    """A session that is listed no more, since when, and the labels by which it was found."""
+
+    session: Session
+    at: float
+    labels: frozenset[tuple[str, str]]
+
+
 class Account:
     """The sessions of one account. Several keys may open the same account (rotation)."""
 
@@ -37,15 +50,18 @@ class Account:
         self.name = name
         self.live = 0
         self._listed: list[Session] = []
+        self._departed: deque[_Departed] = deque()
         self._by_label: dict[tuple[str, str], list[Session]] = {}
 
     def add(self, session: Session) -> None:
-        """List a session, without labels so far; one that is still listed, because lists lag, stays as it is."""
-        if not _holds(self._listed, session):
-            insort(self._listed, session, key=_number)
+        """List a session, without labels so far."""
+        insort(self._listed, session, key=_number)
 
-    def remove(self, session: Session) -> None:
-        """Take a session out of every list; one that is in none is no error."""
+    def remove(self, session: Session, now: float) -> None:
+        """Take a session out of every list; lists of a time before `now` still show it."""
+        self._departed.append(_Departed(session=session, at=now, labels=session.seen_labels))
+        while self._departed[0].at < now - LIST_HISTORY:
+            self._departed.popleft()
         self.relabel(session, {})
         _drop(self._listed, session)
 
@@ -68,15 +84,17 @@ class Account:
         fewest = min((self._by_label.get(pair, []) for pair in wanted), key=len)
         return fewest if len(wanted) == 1 else [s for s in fewest if wanted <= s.seen_labels]
 
-
-def _holds(sessions: list[Session], session: Session) -> bool:
-    at = bisect_left(sessions, session.number, key=_number)
-    return at < len(sessions) and sessions[at] is session
+    def still_matching(self, labels: Mapping[str, Any], *, since: float) -> Sequence[Session]:
+        """As `matching`, with those that have left after clock time `since`."""
+        wanted = label_pairs(labels)
+        left = {d.session for d in self._departed if d.at > since and wanted <= d.labels and not d.session.live}
+        return sorted({*self.matching(labels), *left}, key=_number)
 
 
 def _drop(sessions: list[Session], session: Session) -> None:
-    if _holds(sessions, session):
-        del sessions[bisect_left(sessions, session.number, key=_number)]
+    at = bisect_left(sessions, session.number, key=_number)
+    if at < len(sessions) and sessions[at] is session:
+        del sessions[at]
 
 
 class Keyring:
@@ -95,6 +113,10 @@ class Keyring:
             self._opens[mark] = self._open(fingerprint(shares_with))
         self._revoked.discard(mark)
         return self._open(mark)
+
+    def opened_by(self, key: str) -> Account:
+        """The account of a key, which stays revoked if it is."""
+        return self._open(fingerprint(key))
 
     def revoke(self, key: str) -> None:
         """Refuse a key from now on. The account and its sessions stay."""
@@ -119,6 +141,10 @@ class Keyring:
             raise ApiError(401, "InvalidApiKey", "The API key is not valid.")
         return mark, self._open(mark)
 
+    def account(self, name: str) -> Account:
+        """The account of this name; a new one if there is none."""
+        return self.accounts.setdefault(name, Account(name))
+
     def dump(self) -> list[dict[str, Any]]:
         """Every key seen, by fingerprint, for the state dump."""
         return [
@@ -134,7 +160,5 @@ class Keyring:
     def _open(self, mark: str) -> Account:
         account = self._opens.get(mark)
         if account is None:
-            account = Account(f"account-{len(self.accounts) + 1}")
-            self.accounts[account.name] = account
-            self._opens[mark] = account
+            account = self._opens[mark] = self.account(f"account-{len(self.accounts) + 1}")
         return account

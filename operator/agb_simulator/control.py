@@ -141,7 +141,7 @@ class SimulatorControl:
         return stats
 
     def count(self, endpoint: str, of: str = "requests") -> int:
-        """How many requests an endpoint had; `of`: requests, applied, illegal, notFound or dropped."""
+        """How many requests an endpoint had; `of`: requests, applied, illegal, notFound, limited or dropped."""
         counts: int = self.stats()["endpoints"].get(endpoint, {}).get(of, 0)
         return counts
 
@@ -205,9 +205,20 @@ class SimulatorControl:
         """Replace a session's labels from outside."""
         self.hook("PATCH", f"sessions/{quote(session_id, safe='')}", {"labels": dict(labels)})
 
-    def add_key(self, key: str, *, shares_with: str | None = None) -> None:
-        """Accept a key (again), on its own account or on that of another key."""
-        self.hook("POST", "keys", {"key": key, "sharesWith": shares_with})
+    def act_on_all(self, key: str, action: str) -> list[str]:
+        """As `act`, on all sessions of the key's account at once; returns the ids of those it was possible for."""
+        changed: list[str] = self.hook("PATCH", "sessions", {"key": key, "action": action})["sessionIds"]
+        return changed
+
+    def label_all(self, key: str, labels: Mapping[str, Any]) -> list[str]:
+        """As `set_labels`, on all sessions of the key's account at once; returns their ids."""
+        changed: list[str] = self.hook("PATCH", "sessions", {"key": key, "labels": dict(labels)})["sessionIds"]
+        return changed
+
+    def add_key(self, key: str, *, shares_with: str | None = None) -> str:
+        """Accept a key (again), on its own account or on that of another key; returns the account's name."""
+        account: str = self.hook("POST", "keys", {"key": key, "sharesWith": shares_with})["account"]
+        return account
 
     def revoke_key(self, key: str) -> None:
         """Answer 401 to a key from now on; its sessions stay."""

@@ -2,17 +2,23 @@
 
 Owns their names and parameters. Which requests they strike is in `faults.py`; the ones that decide or deform
 an answer are carried out by `service.py`, the ones that bend moves and reads by `endpoints.py`. In JSON an
-effect is an object with its `kind` and its fields in camelCase.
+effect is an object with its `kind` and its fields in camelCase. The later ones are lies: well-formed answers,
+accepted calls, and what they say is not so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from agb_simulator.limits import Limit
 from agb_simulator.settings import CAMEL, Seconds
+
+LIST_HISTORY = 3600.0
+"""Seconds for which ListSession can be made to show a session that is gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +190,72 @@ class ShortPage:
     items: Annotated[int, Field(ge=0)] = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterIgnored:
+    """ListSession answers as if no `labels` had been asked for."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["filter_ignored"] = "filter_ignored"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaleList:
+    """ListSession shows who was there `seconds` ago, in the status of then; its filter uses the labels of today."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["stale_list"] = "stale_list"
+    seconds: Annotated[float, Field(gt=0, le=LIST_HISTORY)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaleLabels:
+    """GetLabel shows the labels of `seconds` ago: none for a session that is younger."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["stale_labels"] = "stale_labels"
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndlessPages:
+    """ListSession has no last page.
+
+    `circle`: the last one leads to the first. `same_token`: each page gives the token that it was asked for with.
+    `new_tokens`: empty pages follow the last one, each with a token of its own.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["endless_pages"] = "endless_pages"
+    how: Literal["circle", "same_token", "new_tokens"] = "circle"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdValue:
+    """createSession, getSession and the rows of ListSession name this session; None leaves the field out."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["id_value"] = "id_value"
+    session_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldValues:
+    """Put these values into the top level of the JSON body, whatever they are: `{"count": -1}`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["field_values"] = "field_values"
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherAccount:
+    """The key opens this account (a new, empty one if there is none of the name) as long as the fault is on."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CAMEL
+    kind: Literal["other_account"] = "other_account"
+    account: str = "somebody-else"
+
+
 Answering = HttpError | BusinessError | RawAnswer | LostAnswer | Ignored
 """Effects that decide the answer of a request; at most one strikes it."""
 
@@ -193,6 +265,7 @@ Course = FallBack | NeverEnds | TransitionTime
 Effect = (
     Answering
     | Course
+    | Limit
     | Delay
     | Shape
     | StatusValue
@@ -202,4 +275,11 @@ Effect = (
     | BareCreate
     | InvalidToken
     | ShortPage
+    | FilterIgnored
+    | StaleList
+    | StaleLabels
+    | EndlessPages
+    | IdValue
+    | FieldValues
+    | OtherAccount
 )

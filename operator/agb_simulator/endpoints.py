@@ -7,7 +7,7 @@ in `world.py`; keys, rate limit, faults that replace the answer and the log are 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,15 @@ from agb_simulator.accounts import Account
 from agb_simulator.effects import (
     BareCreate,
     CreateFailed,
+    EndlessPages,
     FallBack,
+    FilterIgnored,
+    IdValue,
     InvalidToken,
     NeverEnds,
     ShortPage,
+    StaleLabels,
+    StaleList,
     StaleRead,
     StatusValue,
     TransitionTime,
@@ -111,14 +116,14 @@ class Endpoints:
         if failed := self._faults.take(call.target, CreateFailed):
             return Outcome(data={"success": False, "errMsg": failed.err_msg})
         session = self._world.create(call.account, call.now, image_id=image_id, labels=labels, idle_timeout=idle)
-        data: dict[str, Any] = {"sessionId": session.session_id}
+        data: dict[str, Any] = self._id(call, session)
         if not self._faults.take(call.target, BareCreate):
             data = {"success": True, "errMsg": None, **data, **self._resource(session)}
         return Outcome(data=data, applied=True, created=session.session_id)
 
     def _get(self, call: Call) -> Outcome:
         session = self._known(call)
-        data = {"sessionId": session.session_id, **self._resource(session)}
+        data = {**self._id(call, session), **self._resource(session)}
         return Outcome(data=data | self._status(call, session, "status"))
 
     def _get_info(self, call: Call) -> Outcome:
@@ -131,16 +136,29 @@ class Endpoints:
         token = call.query.get("nextToken")
         if token and self._faults.take(call.target, InvalidToken):
             raise invalid_parameter("nextToken is not valid.")
-        matching = call.account.matching(labels)
-        page = cut_page(matching, token=token, size=size, paging=settings.paging)
+        if labels and self._faults.take(call.target, FilterIgnored):
+            labels = {}
+        matching, lag = self._matching(call, labels)
+        endless = self._faults.take(call.target, EndlessPages)
+        page = cut_page(
+            matching, token=token, size=size, paging=settings.paging, endless=None if endless is None else endless.how
+        )
         short = self._faults.take(call.target, ShortPage)
         shown = page.sessions if short is None else page.sessions[: short.items]
-        data = [
-            {"sessionId": session.session_id} | self._status(call, session, "sessionStatus", lag=settings.status_lag)
-            for session in shown
-        ]
+        data = [self._id(call, session) | self._status(call, session, "sessionStatus", lag=lag) for session in shown]
         extra = {"nextToken": page.next_token, "maxResults": size, "count": len(matching)}
         return Outcome(data=data, extra=extra)
+
+    def _matching(self, call: Call, labels: Mapping[str, Any]) -> tuple[Sequence[Session], float]:
+        """The sessions that a list holds, and how old the statuses are that it shows of them."""
+        lag = self._world.settings.status_lag
+        if stale := self._faults.take(call.target, StaleList):
+            since = call.now - stale.seconds
+            listed = call.account.still_matching(labels, since=since)
+            return [session for session in listed if session.created_at <= since], stale.seconds
+        if lag:
+            return call.account.still_matching(labels, since=call.now - lag), lag
+        return call.account.matching(labels), lag
 
     def _pause(self, call: Call) -> Outcome:
         return self._switch(call, "pause", start=Status.RUNNING, via=Status.PAUSING, to=Status.PAUSED)
@@ -204,7 +222,10 @@ class Endpoints:
         return Outcome(applied=True)
 
     def _get_label(self, call: Call) -> Outcome:
-        return Outcome(data={"labels": json.dumps(self._unreleased(call).labels)})
+        session = self._unreleased(call)
+        stale = self._faults.take(call.target, StaleLabels)
+        labels = session.labels if stale is None else session.labels_at(call.now - stale.seconds)
+        return Outcome(data={"labels": json.dumps(labels)})
 
     def _refresh(self, call: Call) -> Outcome:
         self._unreleased(call)
@@ -223,10 +244,15 @@ class Endpoints:
             raise not_found()
         return session
 
+    def _id(self, call: Call, session: Session) -> dict[str, str]:
+        shown: str | None = session.session_id
+        if effect := self._faults.take(_about(call, session), IdValue):
+            shown = effect.session_id
+        return {} if shown is None else {"sessionId": shown}
+
     def _status(self, call: Call, session: Session, name: str, *, lag: float = 0.0) -> dict[str, str]:
-        target = Target(endpoint=call.target.endpoint, key=call.target.key, session_id=session.session_id)
         shown: str | None = session.read_status(call.now, lag=lag)
-        if effect := self._faults.take(target, StatusValue):
+        if effect := self._faults.take(_about(call, session), StatusValue):
             shown = effect.status
         return {} if shown is None else {name: shown}
 
@@ -237,6 +263,11 @@ class Endpoints:
             "resourceId": session.resource_id,
             "resourceUrl": f"https://viewer.example/?authcode={authcode}&resourceId={session.resource_id}",
         }
+
+
+def _about(call: Call, session: Session) -> Target:
+    """The target for what an answer says of one session, which a list does not name when it is asked for."""
+    return Target(endpoint=call.target.endpoint, key=call.target.key, session_id=session.session_id)
 
 
 def parse_labels(text: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Faults that are switched on: which requests each one strikes, how often, with what probability.
 
 Owns rules and their counts; the effects are in `effects.py`. Of several faults of the same sort that match a
-request the oldest strikes. A fault whose sort does not apply to the request is left for a later one: a
-`stale_read` waits for a pause or resume that is accepted.
+request the oldest strikes; limits count all of them. A fault whose sort does not apply to the request is left
+for a later one: a `stale_read` waits for a pause or resume that is accepted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from agb_simulator.accounts import fingerprint
 from agb_simulator.effects import Answering, Course, Effect
+from agb_simulator.limits import Limit, Limits
 from agb_simulator.settings import CAMEL
 
 E = TypeVar("E", bound=Effect)
@@ -25,7 +26,8 @@ E = TypeVar("E", bound=Effect)
 class FaultRule:
     """Which requests are struck, and with what. None matches all; `count` None has no end.
 
-    `probability` is the chance that a matching request is struck; only struck ones use up the count.
+    `probability` is the chance that a matching request is struck; only struck ones use up the count. Limits take
+    neither: raises ValueError.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CAMEL
@@ -35,6 +37,10 @@ class FaultRule:
     key: str | None = None
     count: Annotated[int, Field(ge=1)] | None = None
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.effect, Limit) and (self.count is not None or self.probability < 1):
+            raise ValueError("a limit takes neither count nor probability")
 
 
 FAULT_RULE: TypeAdapter[FaultRule] = TypeAdapter(FaultRule)
@@ -103,6 +109,19 @@ class Faults:
         """As `take`, for the effects of which only one can bend a transition."""
         effect = self._take(target, Course)
         return effect if isinstance(effect, Course) else None
+
+    def limits(self, target: Target) -> Limits:
+        """The limits that count the request, oldest first, each with its fault's id."""
+        return [
+            (fault.id, fault.rule.effect)
+            for fault in self._active.values()
+            if isinstance(fault.rule.effect, Limit) and fault.matches(target)
+        ]
+
+    def note_limited(self, fault_id: int) -> None:
+        """Count a request as struck by a limit; one that is no fault is no error."""
+        if fault_id in self._active:
+            self._active[fault_id].struck += 1
 
     def dump(self) -> list[dict[str, Any]]:
         """The active faults with what is left of their counts, keys as fingerprints."""

@@ -63,12 +63,24 @@ class SessionBody:
     labels: dict[str, Any] | None = None
     action: Literal["pause", "resume", "release", "vanish"] | None = None
 
+    def __post_init__(self) -> None:
+        if [self.status, self.labels, self.action].count(None) != 2:
+            raise ValueError("give one of status, labels, action")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountBody(SessionBody):
+    """Body of PATCH /_sim/sessions: as for one session, done to all live ones of the account of `key` at once."""
+
+    key: str
+
 
 SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 CLOCK: TypeAdapter[ClockBody] = TypeAdapter(ClockBody)
 KEY: TypeAdapter[KeyBody] = TypeAdapter(KeyBody)
 SESSIONS: TypeAdapter[SessionsBody] = TypeAdapter(SessionsBody)
 SESSION: TypeAdapter[SessionBody] = TypeAdapter(SessionBody)
+ACCOUNT: TypeAdapter[AccountBody] = TypeAdapter(AccountBody)
 
 
 def json_object(raw: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from agb_simulator.endpoints import ROUTES
 from agb_simulator.faults import FAULT_RULE
 from agb_simulator.hook_bodies import (
+    ACCOUNT,
     CLOCK,
     KEY,
     SESSION,
@@ -58,6 +59,7 @@ class Hooks:
             ("POST", "reset"): self._reset,
             ("POST", "keys"): self._key,
             ("POST", "sessions"): self._add_sessions,
+            ("PATCH", "sessions"): self._change_sessions,
             ("GET", f"sessions/{one}"): lambda _, named: self._dump(self._find(named)),
             ("PATCH", f"sessions/{one}"): self._change_session,
         }
@@ -195,22 +197,32 @@ class Hooks:
     def _change_session(self, request: Request, named: dict[str, str]) -> Any:
         body = read(SESSION, request.body)
         session = self._find(named)
-        world, now = self._service.world, self._service.clock.now()
-        match body:
-            case SessionBody(status=str(status), labels=None, action=None):
-                session.stale = None
-                world.move(session, status, now)
-                if status in RELEASED:
-                    world.forget(session, now)
-            case SessionBody(status=None, labels=dict(labels), action=None):
-                world.set_labels(session, labels, now)
-            case SessionBody(status=None, labels=None, action=str(action)):
-                if not world.act(session, action, now):
-                    raise HookError(409, f"cannot {action} a session in status {session.status}")
-            case _:
-                raise HookError(400, "give one of status, labels, action")
-        world.run(now)
+        if not self._change(session, body):
+            raise HookError(409, f"cannot {body.action} a session in status {session.status}")
+        self._service.world.run(self._service.clock.now())
         return self._dump(session)
+
+    def _change_sessions(self, request: Request, _: dict[str, str]) -> Any:
+        body = read(ACCOUNT, request.body)
+        world = self._service.world
+        account = world.keys.opened_by(body.key)
+        there = [session for session in world.sessions.values() if session.account == account.name and session.live]
+        changed = [session.session_id for session in there if self._change(session, body)]
+        world.run(self._service.clock.now())
+        return {"sessionIds": changed}
+
+    def _change(self, session: Session, body: SessionBody) -> bool:
+        world, now = self._service.world, self._service.clock.now()
+        if body.action is not None:
+            return world.act(session, body.action, now)
+        if body.labels is not None:
+            world.set_labels(session, body.labels, now)
+        elif body.status is not None:
+            session.stale = None
+            world.move(session, body.status, now)
+            if body.status in RELEASED:
+                world.forget(session, now)
+        return True
 
     def _find(self, named: dict[str, str]) -> Session:
         session_id = unquote(named["id"])

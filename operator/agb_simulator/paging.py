@@ -2,7 +2,7 @@
 
 A token of the default kind (`cursor`) names the last session seen, so that pages stay whole while sessions
 come and go. The other kind (`offset`) counts positions, as many services do, and so skips sessions when
-earlier ones leave between two reads.
+earlier ones leave between two reads. Both count from 0, which stands for the first page.
 """
 
 from __future__ import annotations
@@ -36,17 +36,38 @@ def page_size(text: str | None, *, largest: int) -> int:
     return int(text)
 
 
-def cut_page(matching: Sequence[Session], *, token: str | None, size: int, paging: str) -> Page:
-    """Cut the page a token asks for; raises `ApiError` 400 for a token that was never given out."""
-    start = _start(matching, token) if token else 0
+def cut_page(
+    matching: Sequence[Session], *, token: str | None, size: int, paging: str, endless: str | None = None
+) -> Page:
+    """Cut the page a token asks for; raises `ApiError` 400 for a token that was never given out.
+
+    `endless` is the way in which there is no last page, one of `EndlessPages.how`.
+    """
+    kind, number = _read(token) if token else ("after", 0)
+    start = number if kind == "offset" else bisect_right(matching, number, key=lambda s: s.number)
     sessions = matching[start : start + size]
-    if start + size >= len(matching):
-        return Page(sessions=sessions, next_token="")
-    mark = f"offset={start + size}" if paging == "offset" else f"after={sessions[-1].number}"
-    return Page(sessions=sessions, next_token=base64.b64encode(mark.encode()).decode())
+    word = "offset" if paging == "offset" else "after"
+    last = start + size >= len(matching)
+    match endless:
+        case "same_token":
+            next_token = token or _token(word, 0)
+        case "circle" if last:
+            next_token = _token(word, 0)
+        case "new_tokens" if last:
+            seen = [number, *(session.number for session in sessions)]
+            next_token = _token(word, start + size if word == "offset" else max(seen) + 1)
+        case _ if last:
+            next_token = ""
+        case _:
+            next_token = _token(word, start + size if word == "offset" else sessions[-1].number)
+    return Page(sessions=sessions, next_token=next_token)
 
 
-def _start(matching: Sequence[Session], token: str) -> int:
+def _token(word: str, number: int) -> str:
+    return base64.b64encode(f"{word}={number}".encode()).decode()
+
+
+def _read(token: str) -> tuple[str, int]:
     try:
         text = base64.b64decode(token, validate=True).decode("ascii")
     except (binascii.Error, ValueError):
@@ -54,5 +75,4 @@ def _start(matching: Sequence[Session], token: str) -> int:
     found = re.fullmatch(r"(after|offset)=([0-9]{1,12})", text, re.ASCII)
     if found is None:
         raise invalid_parameter("nextToken is not valid.")
-    number = int(found[2])
-    return number if found[1] == "offset" else bisect_right(matching, number, key=lambda s: s.number)
+    return found[1], int(found[2])

@@ -30,7 +30,8 @@ class Entry:
     the last part of the path (`pauseSessionAsync`). `state_before` is the true status when the call
     arrived, None if not found. `applied`: the call changed something. `illegal`: pause outside RUNNING,
     resume outside PAUSED, release outside RUNNING. `not_found`: the session is unknown, released or
-    foreign, which is nobody's mistake. `dropped`: the connection was closed without an answer.
+    foreign, which is nobody's mistake. `limited`: a limit refused it, with 429. `dropped`: the connection was
+    closed without an answer.
     `status` and `code` are those of the answer, also of one that was dropped or delayed.
     """
 
@@ -47,6 +48,7 @@ class Entry:
     applied: bool
     illegal: bool
     not_found: bool
+    limited: bool
     state_before: str | None
     request_id: str
     dropped: bool
@@ -66,6 +68,7 @@ class Draft:
     applied: bool = False
     illegal: bool = False
     not_found: bool = False
+    limited: bool = False
     code: str | None = None
 
     def judge(self, status: str | None) -> None:
@@ -92,6 +95,7 @@ class Draft:
             applied=self.applied,
             illegal=self.illegal,
             not_found=self.not_found,
+            limited=self.limited,
             state_before=self.state_before,
             request_id=self.request_id,
             dropped=reply.drop,
@@ -124,7 +128,7 @@ class RequestLog:
         counts = self._counts.setdefault(entry.endpoint, Counter())
         counts["requests"] += 1
         counts[f"status{entry.status}"] += 1
-        for name in ("applied", "illegal", "not_found", "dropped"):
+        for name in ("applied", "illegal", "not_found", "limited", "dropped"):
             counts[name] += bool(getattr(entry, name))
         if self._sink is not None:
             self._sink(entry)
@@ -152,13 +156,14 @@ class RequestLog:
         self._counts.clear()
 
     def counts(self) -> Mapping[str, Mapping[str, Any]]:
-        """Per endpoint: requests, applied, illegal, notFound, dropped, and how often each HTTP status."""
+        """Per endpoint: requests, applied, illegal, notFound, limited, dropped, and how often each HTTP status."""
         return {
             endpoint: {
                 "requests": counts["requests"],
                 "applied": counts["applied"],
                 "illegal": counts["illegal"],
                 "notFound": counts["not_found"],
+                "limited": counts["limited"],
                 "dropped": counts["dropped"],
                 "byStatus": {name.removeprefix("status"): n for name, n in counts.items() if name.startswith("status")},
             }

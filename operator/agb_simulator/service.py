@@ -1,4 +1,4 @@
-"""The API as its callers meet it: authentication, rate limit, routing, faults, answer, request log.
+"""The API as its callers meet it: authentication, limits, routing, faults, answer, request log.
 
 Owns the way of one request from its bytes to its reply, and the parts it passes through. `endpoints.py`
 knows what each call does, `hooks.py` is the door for tests beside it.
@@ -12,26 +12,28 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from agb_simulator.clock import Clock
 from agb_simulator.effects import (
     Answering,
     BusinessError,
     Delay,
+    FieldValues,
     HttpError,
     Ignored,
     Interference,
     LostAnswer,
+    OtherAccount,
     RawAnswer,
     Shape,
 )
 from agb_simulator.endpoints import QUERY_SESSION, ROUTES, Call, Endpoints, Outcome
 from agb_simulator.faults import Faults, Target
+from agb_simulator.limits import Limited, Limits, RateLimit, Throttle
 from agb_simulator.requestlog import Draft, Entry, RequestLog
 from agb_simulator.settings import Settings
 from agb_simulator.shapes import shaped
-from agb_simulator.throttle import Throttle
 from agb_simulator.wire import ApiError, Reply, Request, envelope, invalid_parameter, json_reply
 from agb_simulator.world import World
 
@@ -45,6 +47,12 @@ CODES = {
     504: "ServiceUnavailable",
 }
 """The code an injected HTTP error carries when the fault names none."""
+
+Deformed = Sequence[FieldValues | Shape]
+"""What is done to a body before it is sent."""
+
+FOR_EVERY_KEY = 0
+"""The limit of the settings, beside those of faults, which are numbered from 1."""
 
 READS = frozenset({"getSession", "getSessionInfo", "GetLabel"})
 """Calls that do not count for the idle timeout unless the settings say so."""
@@ -94,6 +102,10 @@ class Service:
         draft = Draft(endpoint=endpoint, request_id=self._request_id())
         try:
             reply = self._admit(request, draft, method=method, now=now)
+        except Limited as error:
+            draft.limited = True
+            self.faults.note_limited(error.limit_id)
+            reply = self._refusal(draft, error)
         except ApiError as error:
             reply = self._refusal(draft, error)
         reply = replace(reply, delay=reply.delay + self.world.settings.latency)
@@ -112,39 +124,50 @@ class Service:
         labels = request.query.get("labels", request.query.get("Labels")) or (body or {}).get("labels")
         draft.labels = _text(labels)
         draft.session_id = _text(session_id)
+        target = Target(endpoint=draft.endpoint, key=mark, session_id=draft.session_id)
+        if other := self.faults.take(target, OtherAccount):
+            account = self.world.keys.account(other.account)
         session = self.world.find(draft.session_id, account)
         draft.judge(None if session is None else session.status)
-        self._throttle.check(mark, now, settings)
-        if not method:
-            raise ApiError(404, "InvalidAction.NotFound", f"Path {draft.endpoint} is not found.")
-        if request.method != method:
-            raise ApiError(405, "InvalidMethod", f"{draft.endpoint} takes {method}.")
-        if body is None:
-            raise invalid_parameter("The body must be a JSON object.")
-        if session_id is not None and not isinstance(session_id, str):
-            raise invalid_parameter("sessionId must be a string.")
-        if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
-            self.world.touch(session, now)
-        call = Call(
-            target=Target(endpoint=draft.endpoint, key=mark, session_id=draft.session_id),
-            account=account,
-            session=session,
-            query=request.query,
-            body=body,
-            now=now,
-            may_pause=self.world.keys.may_pause(mark),
-        )
-        return self._respond(call, draft)
+        limits = self._limits(target)
+        self._throttle.admit(limits, mark, now)
+        wrong = _wrong(request, endpoint=draft.endpoint, method=method, body=body, session_id=session_id)
+        if wrong is None:
+            if session is not None and (settings.reads_keep_alive or draft.endpoint not in READS):
+                self.world.touch(session, now)
+            call = Call(
+                target=target,
+                account=account,
+                session=session,
+                query=request.query,
+                body=body or {},
+                now=now,
+                may_pause=self.world.keys.may_pause(mark),
+            )
+            reply = self._respond(call, draft)
+        else:
+            reply = self._refusal(draft, wrong)
+        delay = reply.delay + self._throttle.wait(limits, now)
+        self._throttle.answered(limits, mark, now + delay + settings.latency)
+        return replace(reply, delay=delay)
+
+    def _limits(self, target: Target) -> Limits:
+        settings, limits = self.world.settings, self.faults.limits(target)
+        if settings.rate_limit is None:
+            return limits
+        told: Literal["wait"] | None = "wait" if settings.send_retry_after else None
+        return [(FOR_EVERY_KEY, RateLimit(per_second=settings.rate_limit, retry_after=told)), *limits]
 
     def _respond(self, call: Call, draft: Draft) -> Reply:
         target = call.target
         effect = self.faults.take_answer(target)
         late = self.faults.take(target, Delay)
-        shape = self.faults.take(target, Shape)
+        fields, shape = self.faults.take(target, FieldValues), self.faults.take(target, Shape)
+        deformed = [effect for effect in (fields, shape) if effect is not None]
         interference = self.faults.take(target, Interference)
         if interference is not None and interference.when == "before":
             call = self._interfere(call, interference)
-        reply = self._struck(call, draft, effect, shape) if effect else self._perform(call, draft, shape)
+        reply = self._struck(call, draft, effect, deformed) if effect else self._perform(call, draft, deformed)
         if interference is not None and interference.when == "after":
             self._interfere(call, interference)
         return replace(reply, delay=late.seconds) if late is not None else reply
@@ -155,28 +178,28 @@ class Service:
         self.world.act(call.session, interference.action, call.now)
         return replace(call, session=None if call.session.gone else call.session)
 
-    def _perform(self, call: Call, draft: Draft, shape: Shape | None) -> Reply:
+    def _perform(self, call: Call, draft: Draft, deformed: Deformed) -> Reply:
         try:
             outcome = self._endpoints.carry_out(call)
         except ApiError as error:
-            return self._refusal(draft, error, shape)
+            return self._refusal(draft, error, deformed)
         draft.applied = outcome.applied
         draft.session_id = outcome.created or draft.session_id
-        return self._success(draft, outcome, shape)
+        return self._success(draft, outcome, deformed)
 
-    def _struck(self, call: Call, draft: Draft, effect: Answering, shape: Shape | None) -> Reply:
+    def _struck(self, call: Call, draft: Draft, effect: Answering, deformed: Deformed) -> Reply:
         if isinstance(effect, Ignored):
-            return self._success(draft, Outcome(), shape)
+            return self._success(draft, Outcome(), deformed)
         reply = Reply(status=0, body=b"", headers={})
         if isinstance(effect, LostAnswer) and effect.applied and effect.late:
             self._perform_late(call, call.now + effect.late)
         elif effect.applied:
-            reply = self._perform(call, draft, shape)
+            reply = self._perform(call, draft, deformed)
         match effect:
             case LostAnswer():
                 return replace(reply, drop=True)
             case BusinessError(code=code, message=message):
-                return self._refusal(draft, ApiError(200, code, message), shape)
+                return self._refusal(draft, ApiError(200, code, message), deformed)
             case RawAnswer(status=status, body=body, content_type=content_type):
                 draft.code = None
                 return Reply(status=status, body=body.encode(), headers={"content-type": content_type})
@@ -187,7 +210,7 @@ class Service:
                 return Reply(status=status, body=page.encode(), headers=headers)
             case HttpError(status=status, code=code, message=message, retry_after=retry_after):
                 code = code or CODES.get(status, "SimulatedFault")
-                return self._refusal(draft, ApiError(status, code, message, retry_after=retry_after), shape)
+                return self._refusal(draft, ApiError(status, code, message, retry_after=retry_after), deformed)
             case _:
                 assert_never(effect)
 
@@ -204,19 +227,31 @@ class Service:
 
         self.world.later(when, act)
 
-    def _success(self, draft: Draft, outcome: Outcome, shape: Shape | None) -> Reply:
+    def _success(self, draft: Draft, outcome: Outcome, deformed: Deformed) -> Reply:
         draft.code = "ok"
         body = envelope(request_id=draft.request_id, data=outcome.data, extra=outcome.extra)
-        return json_reply(200, shaped(body, shape), headers={"x-request-id": draft.request_id})
+        return json_reply(200, shaped(body, deformed), headers={"x-request-id": draft.request_id})
 
-    def _refusal(self, draft: Draft, error: ApiError, shape: Shape | None = None) -> Reply:
+    def _refusal(self, draft: Draft, error: ApiError, deformed: Deformed = ()) -> Reply:
         draft.code = error.code
         body = envelope(request_id=draft.request_id, status=error.status, code=error.code, message=error.message)
         headers = {"x-request-id": draft.request_id, **_retry_header(error.retry_after)}
-        return json_reply(error.status, shaped(body | {"success": False}, shape), headers=headers)
+        return json_reply(error.status, shaped(body | {"success": False}, deformed), headers=headers)
 
     def _request_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4)).upper()
+
+
+def _wrong(request: Request, *, endpoint: str, method: str, body: Any, session_id: Any) -> ApiError | None:
+    if not method:
+        return ApiError(404, "InvalidAction.NotFound", f"Path {endpoint} is not found.")
+    if request.method != method:
+        return ApiError(405, "InvalidMethod", f"{endpoint} takes {method}.")
+    if body is None:
+        return invalid_parameter("The body must be a JSON object.")
+    if session_id is not None and not isinstance(session_id, str):
+        return invalid_parameter("sessionId must be a string.")
+    return None
 
 
 def _read_body(raw: bytes) -> dict[str, Any] | None:

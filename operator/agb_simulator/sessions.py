@@ -68,6 +68,7 @@ class Session:
     stale: Stale | None = None
     gone: bool = False
     _past: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=16))
+    _past_labels: deque[tuple[float, Mapping[str, Any]]] = field(default_factory=lambda: deque(maxlen=16))
 
     def __post_init__(self) -> None:
         self._past.append((self.created_at, self.status))
@@ -89,6 +90,15 @@ class Session:
             if since <= when:
                 return status
         return self._past[0][1]
+
+    def label(self, labels: Mapping[str, Any], at: float) -> None:
+        """Carry these labels, and no others, from clock time `at` on."""
+        self.labels = labels
+        self._past_labels.append((at, labels))
+
+    def labels_at(self, when: float) -> Mapping[str, Any]:
+        """The labels at clock time `when`; before the creation, none."""
+        return next((labels for since, labels in reversed(self._past_labels) if since <= when), {})
 
     def read_status(self, now: float, *, lag: float = 0.0) -> str:
         """What a read says now: the stale status while there is one (it uses up a read), else the true one."""

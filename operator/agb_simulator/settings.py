@@ -40,7 +40,7 @@ class Settings:
     latency: Seconds = 0.0
     """Added to every answer."""
     rate_limit: Annotated[float, Field(gt=0)] | None = None
-    """Requests a second for each key, with a burst of one second's worth; more get 429."""
+    """Requests a second for each key, with a burst of one second's worth; more get 429. One key's is a fault."""
     send_retry_after: bool = True
     """Whether a 429 of the rate limit carries `Retry-After`."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from agb_simulator.effects import Shape
+from agb_simulator.effects import FieldValues, Shape
 
 
-def shaped(body: dict[str, Any], shape: Shape | None) -> Any:
-    """The body as the fault wants it; the body itself without a fault."""
-    if shape is None:
-        return body
+def shaped(body: dict[str, Any], deformed: Sequence[Shape | FieldValues]) -> Any:
+    """The body as the faults want it, one after the other; the body itself without a fault."""
+    result: Any = body
+    for effect in deformed:
+        result = result | effect.fields if isinstance(effect, FieldValues) else _shaped(result, effect)
+    return result
+
+
+def _shaped(body: dict[str, Any], shape: Shape) -> Any:
     if shape.null_data:
         body = body | {"data": None}
     left_out = {"code"} if shape.no_code else set()

@@ -93,7 +93,7 @@ class World:
 
     def set_labels(self, session: Session, labels: Mapping[str, Any], now: float) -> None:
         """Replace the whole label set; ListSession's filter sees it `label_lag` later."""
-        session.labels = labels
+        session.label(labels, now)
 
         def show(_: float) -> None:
             if session.live and session.labels is labels:
@@ -204,15 +204,7 @@ class World:
     def _leave(self, session: Session, now: float) -> None:
         account = self._account(session)
         account.live -= 1
-
-        def unlist(_: float) -> None:
-            if not session.live:
-                account.remove(session)
-
-        if self.settings.status_lag:
-            self.later(now + self.settings.status_lag, unlist)
-        else:
-            unlist(now)
+        account.remove(session, now)
 
     def _move_later(self, session: Session, status: str, when: float) -> None:
         move = session.move

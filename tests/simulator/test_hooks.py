@@ -92,6 +92,44 @@ def test_labels_can_be_set_from_outside() -> None:
     assert caller.control.session(session)["labels"] == {"team": "b"}
 
 
+@pytest.mark.parametrize(
+    ("action", "changed", "statuses"),
+    [
+        ("vanish", [0, 1, 2], [NOT_FOUND, NOT_FOUND, NOT_FOUND]),
+        ("release", [0, 1, 2], ["DELETING", "DELETING", "DELETING"]),
+        ("pause", [0], ["PAUSING", "PAUSED", "RESUMING"]),
+        ("resume", [1], ["RUNNING", "RESUMING", "RESUMING"]),
+    ],
+)
+def test_all_sessions_of_an_account_can_be_acted_on_at_once(
+    action: str, changed: list[int], statuses: list[str]
+) -> None:
+    caller = Caller()
+    sessions = [caller.control.add_session(KEY, status=status) for status in ("RUNNING", "PAUSED", "RESUMING")]
+    foreign = caller.control.add_session(OTHER_KEY)
+    assert caller.control.act_on_all(KEY, action) == [sessions[at] for at in changed]
+    assert [caller.status(session) for session in sessions] == statuses
+    assert caller.control.session(foreign)["status"] == "RUNNING"
+
+
+def test_acting_on_all_sessions_of_a_revoked_key_leaves_it_revoked() -> None:
+    caller = Caller()
+    session = caller.create()
+    caller.control.revoke_key(KEY)
+    assert caller.control.act_on_all(KEY, "vanish") == [session]
+    assert caller.page().status == 401
+
+
+def test_all_sessions_of_an_account_can_lose_their_labels_at_once() -> None:
+    caller = Caller()
+    session = caller.create(team="a")
+    ended = caller.create(team="a")
+    caller.control.act(ended, "vanish")
+    assert caller.control.label_all(KEY, {}) == [session], "only live ones"
+    assert caller.labels(session) == {}
+    assert caller.listed({"team": "a"}) == {}
+
+
 def test_keys_can_be_added_shared_and_revoked() -> None:
     caller = Caller(keys=(KEY,))
     session = caller.create()
@@ -164,6 +202,9 @@ def test_a_session_id_with_odd_characters_can_be_reached() -> None:
         ("PATCH", "sessions/session-here", {}, "give one of status, labels, action"),
         ("PATCH", "sessions/session-here", {"status": "X", "labels": {}}, "give one of status, labels, action"),
         ("PATCH", "sessions/session-here", {"action": "explode"}, "action: Input should be 'pause'"),
+        ("PATCH", "sessions/session-here", {"key": KEY, "action": "pause"}, "key: Unexpected keyword argument"),
+        ("PATCH", "sessions", {"key": "simulator-key-of-nobody"}, "give one of status, labels, action"),
+        ("PATCH", "sessions", {"action": "vanish"}, "key: Field required"),
     ],
 )
 def test_a_wrong_hook_is_told_so_and_changes_nothing(

@@ -97,6 +97,7 @@ def test_an_entry_says_who_asked_what_when_and_what_came_of_it() -> None:
         applied=True,
         illegal=False,
         not_found=False,
+        limited=False,
         state_before=None,
         request_id=first.request_id,
         dropped=False,
@@ -145,6 +146,7 @@ def test_counts_are_kept_by_endpoint() -> None:
         "applied": 1,
         "illegal": 1,
         "notFound": 1,
+        "limited": 0,
         "dropped": 0,
         "byStatus": {"200": 1, "400": 2},
     }
