@@ -53,7 +53,9 @@ def settings_page() -> str:
 def metrics_page() -> str:
     """Render the metrics that the operator exposes, with their types and help texts."""
     metrics = Metrics()
-    metrics.show(phases=lambda: {("ns", "Paused"): 1}, stalled=lambda: {("ns", "Lost"): 1}, depth=lambda: 0)
+    metrics.show(
+        phases=lambda: {("ns", "Paused"): 1}, stalled=lambda: {("ns", "Lost"): 1}, depth=lambda: 0, open_breakers=dict
+    )
     metrics.operation("Pause", "Succeeded", 1.0)
     metrics.api_call("getSession", "200", 0.1)
     text = metrics.page()[0].decode()

@@ -29,8 +29,8 @@ _REQUEST_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 _CODES: Final = frozenset({"200", "400", "401", "403", "404", "409", "429", "500", "502", "503", "504", "error"})
 """Codes that a person would ask for; the others are told by their class."""
 
-Counts = Callable[[], Mapping[tuple[str, str], int]]
-"""Reads how many objects there are, by namespace and one more word."""
+Counts = Callable[[], Mapping[tuple[str, str], int] | Mapping[tuple[str], int]]
+"""Reads how many objects there are, by the values of the labels."""
 
 
 class Metrics:
@@ -67,12 +67,6 @@ class Metrics:
             "Answers of the AGB API that asked for fewer requests (HTTP 429).",
             registry=registry,
         )
-        self._breakers = Gauge(
-            "agb_api_breaker_open",
-            "Circuit breakers that hold requests back: 'credentials' for a refused API key, 'endpoint' for a dead API.",
-            ["kind"],
-            registry=registry,
-        )
         self._errors = Counter(
             "agb_reconcile_errors",
             "Passes that met an error, by the reason that the condition shows; 'Unforeseen' is a bug.",
@@ -102,11 +96,16 @@ class Metrics:
             registry=registry,
         ).labels(__version__, platform.python_version()).set(1)
         # Series that alerts look at exist from the start: a counter's first increase is no increase otherwise.
-        for kind in ("credentials", "endpoint"):
-            self._breakers.labels(kind)
         self._errors.labels("Unforeseen")
 
-    def show(self, *, phases: Counts, stalled: Counts, depth: Callable[[], int]) -> None:
+    def show(
+        self,
+        *,
+        phases: Counts,
+        stalled: Counts,
+        depth: Callable[[], int],
+        open_breakers: Callable[[], Mapping[str, int]],
+    ) -> None:
         """Show states that live elsewhere, read at each scrape; to be called once."""
         self._registry.register(_Counted("agb_sessions", "AgbSessions by phase.", ("namespace", "phase"), phases))
         self._registry.register(
@@ -115,6 +114,15 @@ class Metrics:
                 "AgbSessions that wait for a person, by the reason of their condition Stalled.",
                 ("namespace", "reason"),
                 stalled,
+            )
+        )
+        self._registry.register(
+            _Counted(
+                "agb_api_breaker_open",
+                "Circuit breakers that hold requests back: 'credentials' for a refused API key, 'endpoint' for a dead "
+                "API.",
+                ("kind",),
+                lambda: {(kind,): number for kind, number in open_breakers().items()},
             )
         )
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
@@ -131,10 +139,6 @@ class Metrics:
     def throttled(self) -> None:
         """Count an answer that asked for fewer requests."""
         self._throttled.inc()
-
-    def breaker(self, kind: str, change: int) -> None:
-        """Note that a breaker of this kind opened (+1) or closed (-1)."""
-        self._breakers.labels(kind).inc(change)
 
     def reconcile_error(self, reason: str) -> None:
         """Count a pass that met an error."""
@@ -165,7 +169,7 @@ class Metrics:
 class _Counted(Collector):
     """A gauge whose series are read anew at each scrape."""
 
-    def __init__(self, name: str, documentation: str, labels: tuple[str, str], counts: Counts) -> None:
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...], counts: Counts) -> None:
         self._family = (name, documentation, labels)
         self._counts = counts
 

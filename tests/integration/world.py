@@ -67,7 +67,7 @@ class RunningOperator:
                 default_key_namespaces=own_key_namespaces,
             ),
             cluster=cluster,
-            open_client=lambda key: wrap(api.client_of(key)),
+            open_client=lambda key, guard: wrap(api.client_of(key, within=guard.around)),
             clock=Clock(now=loop_time, wall=wall, jitter=random.Random(seed).random),
             leads=leads,
             metrics=Metrics(),

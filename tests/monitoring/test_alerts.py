@@ -26,7 +26,12 @@ def alerts() -> list[dict[str, Any]]:
 def exported() -> str:
     """Return the operator's metrics page, with a sample of each metric that has labels."""
     metrics = Metrics()
-    metrics.show(phases=lambda: {("ml", "Paused"): 1}, stalled=lambda: {("ml", "DeletionBlocked"): 1}, depth=lambda: 0)
+    metrics.show(
+        phases=lambda: {("ml", "Paused"): 1},
+        stalled=lambda: {("ml", "DeletionBlocked"): 1},
+        depth=lambda: 0,
+        open_breakers=dict,
+    )
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.api_call("getSession", "200", 0.1)
     return metrics.page()[0].decode()

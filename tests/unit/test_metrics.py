@@ -29,7 +29,7 @@ def metrics() -> Metrics:
 def test_sessions_are_counted_at_each_scrape_and_vanish_with_the_last_one(metrics: Metrics) -> None:
     phases: Counter[tuple[str, str]] = Counter({("ml", "Paused"): 2, ("web", "Running"): 1})
     stalled = Counter({("ml", "SessionNotFound"): 1})
-    metrics.show(phases=lambda: phases, stalled=lambda: stalled, depth=lambda: 7)
+    metrics.show(phases=lambda: phases, stalled=lambda: stalled, depth=lambda: 7, open_breakers=dict)
     before = samples(metrics)
     assert before['agb_sessions{namespace="ml",phase="Paused"}'] == 2
     assert before['agb_sessions_stalled{namespace="ml",reason="SessionNotFound"}'] == 1
@@ -71,7 +71,7 @@ def test_a_server_cannot_grow_the_set_of_codes(metrics: Metrics) -> None:
 def test_ten_thousand_sessions_make_no_more_series_than_phases(metrics: Metrics) -> None:
     words = [str(phase) for phase in Phase]
     phases = Counter(("ml", words[number % len(words)]) for number in range(10_000))
-    metrics.show(phases=lambda: phases, stalled=Counter, depth=lambda: 0)
+    metrics.show(phases=lambda: phases, stalled=Counter, depth=lambda: 0, open_breakers=dict)
     for number in range(10_000):
         metrics.operation("Pause", "Succeeded", number / 100)
         metrics.reconcile_error("ApiUnavailable")
@@ -81,10 +81,10 @@ def test_ten_thousand_sessions_make_no_more_series_than_phases(metrics: Metrics)
 
 
 def test_breakers_are_counted_by_kind_and_shown_before_the_first_opens(metrics: Metrics) -> None:
+    breakers = {"credentials": 0, "endpoint": 0}
+    metrics.show(phases=Counter, stalled=Counter, depth=lambda: 0, open_breakers=lambda: breakers)
     assert samples(metrics)['agb_api_breaker_open{kind="credentials"}'] == 0
-    metrics.breaker("credentials", 1)
-    metrics.breaker("credentials", 1)
-    metrics.breaker("credentials", -1)
+    breakers["credentials"] = 1
     found = samples(metrics)
     assert found['agb_api_breaker_open{kind="credentials"}'] == 1
     assert found['agb_api_breaker_open{kind="endpoint"}'] == 0
@@ -122,7 +122,12 @@ def test_two_sets_of_metrics_share_nothing(metrics: Metrics) -> None:
 
 def test_the_page_follows_the_naming_rules(metrics: Metrics) -> None:
     """promtool's rules: help and type for each, base units, counters end in _total, no series nobody reads."""
-    metrics.show(phases=lambda: {("ml", "Paused"): 1}, stalled=lambda: {("ml", "SessionConflict"): 1}, depth=lambda: 0)
+    metrics.show(
+        phases=lambda: {("ml", "Paused"): 1},
+        stalled=lambda: {("ml", "SessionConflict"): 1},
+        depth=lambda: 0,
+        open_breakers=dict,
+    )
     page = metrics.page()[0].decode()
     kinds = dict(re.findall(r"^# TYPE (agb_\w+) (\w+)$", page, re.MULTILINE))
     helps = dict(re.findall(r"^# HELP (agb_\w+) (.+)$", page, re.MULTILINE))

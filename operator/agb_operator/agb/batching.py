@@ -11,9 +11,10 @@ and nothing repeated here; a failed look is the caller's to try again.
 """
 
 import asyncio
-import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from ..model.states import Observation
 from .bucket import loop_time
@@ -23,18 +24,15 @@ from .walks import Batcher, Waiter
 _WINDOW: Final = 0.005
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class BatchedObserver:
-    """Serves the looks at all accounts' sessions.
+    """Serves the looks at all accounts' sessions."""
 
-    Args:
-        own_labels: labels that the sessions created by this operator carry; they narrow the list.
-        window: seconds for which looks are collected.
-    """
-
-    def __init__(self, *, own_labels: Mapping[str, str], window: float = _WINDOW) -> None:
-        self._own_labels = own_labels
-        self._window = window
-        self._clients: dict[int, Batcher] = {}
+    own_labels: Mapping[str, str]
+    """Labels that the sessions created by this operator carry; they narrow the list."""
+    window: float = _WINDOW
+    """Seconds for which looks are collected."""
+    _batchers: WeakKeyDictionary[SessionClient, Batcher] = field(init=False, default_factory=WeakKeyDictionary)
 
     async def observe(
         self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool
@@ -92,11 +90,10 @@ class BatchedObserver:
 
     def _of(self, client: SessionClient) -> Batcher:
         """Return what is known of the account; it goes when the account goes, e.g. with a replaced key."""
-        looks = self._clients.get(id(client))
-        if looks is None:
-            looks = self._clients[id(client)] = Batcher(own_labels=self._own_labels, window=self._window)
-            weakref.finalize(client, self._clients.pop, id(client), None).atexit = False
-        return looks
+        batcher = self._batchers.get(client)
+        if batcher is None:
+            batcher = self._batchers[client] = Batcher(own_labels=self.own_labels, window=self.window)
+        return batcher
 
 
 def _results(asked: list[Waiter]) -> dict[str, Observation]:

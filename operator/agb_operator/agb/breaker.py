@@ -1,6 +1,6 @@
 """A circuit breaker: after failures that the next call would only repeat, it answers in the called one's place.
 
-It knows neither keys nor endpoints: `limits` says which outcomes count. While open it lets one call through now and
+It knows neither keys nor endpoints: `guard` says which outcomes count. While open it lets one call through now and
 then, at growing intervals, to find out whether things are better. Passing failures leave here with the time of the
 next such try, so that the callers keep in step with it: a caller's own back-off would outlast the trouble.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from ..model.clock import Clock
 from ..model.errors import AgbError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,10 @@ class Breaker:
     """Seconds until the first call is let through again; doubles with each that fails."""
     longest_wait: float
     """Seconds the waits grow up to."""
-    clock: Callable[[], float]
-    """Now, in seconds."""
-    random: Callable[[], float]
-    """A number from 0 to 1; up to half of each wait is taken off, so that breakers do not probe in step."""
-    on_change: Callable[[bool], None]
-    """Told whether it is open, when that changes."""
+    clock: Clock
+    """Its chance takes up to half off each wait, so that breakers do not probe in step."""
+    open_since: float | None = field(init=False, default=None)
+    """When it opened, in seconds of the clock; None while it is closed."""
     _bad_in_a_row: int = field(init=False, default=0)
     _because: Callable[[], AgbError] | None = field(init=False, default=None)
     _wait: float = field(init=False)
@@ -56,7 +55,7 @@ class Breaker:
 
     def check(self) -> None:
         """Raise what opened the breaker, unless a call may go ahead now; takes no turn."""
-        if self._because is not None and (self._probing or self.clock() < self._retry_at):
+        if self._because is not None and (self._probing or self.clock.now() < self._retry_at):
             raise self._dated(self._because())
 
     @contextmanager
@@ -95,8 +94,8 @@ class Breaker:
                 elif self._because is None and self._bad_in_a_row >= self.threshold:
                     self._wait = self.first_wait
                     logger.warning("%s: no more calls for now: %s", self.name, outcome.message)
+                    self.open_since = self.clock.now()
                     self._open(outcome)
-                    self.on_change(True)
                 if self._because is not None:
                     self._dated(outcome)
             case Outcome.SILENT:
@@ -105,16 +104,16 @@ class Breaker:
     def _dated(self, error: AgbError) -> AgbError:
         """Put into a passing failure when to come back; while a try is on its way, that is a guess."""
         if isinstance(error, TransientError):
-            error.retry_after = max(self._retry_at - self.clock(), self._wait / 2)
+            error.retry_after = max(self._retry_at - self.clock.now(), self._wait / 2)
         return error
 
     def _open(self, error: AgbError) -> None:
         """Open, or stay open. Calls that were under way when it opened change nothing: only a probe does."""
         kind, message, code, status = type(error), error.message, error.code, error.http_status
         self._because = lambda: kind(message, code=code, http_status=status)
-        self._retry_at = self.clock() + self._wait * (1 - self.random() / 2)
+        self._retry_at = self.clock.now() + self._wait * (1 - self.clock.jitter() / 2)
 
     def _close(self) -> None:
         self._because = None
+        self.open_since = None
         logger.info("%s: calls go through again", self.name)
-        self.on_change(False)

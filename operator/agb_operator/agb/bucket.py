@@ -1,21 +1,23 @@
-"""A token bucket that people can queue at, and that the API can close for a while.
+"""A token bucket with a queue for each lane, which the API can close for a while.
 
-It keeps the order of arrival in each of its two queues, so nobody starves, and holds no task of its own: one timer
-wakes the next in line.
+It keeps the order of arrival in each lane, so nobody starves, and holds no task of its own: one timer wakes the next
+in line.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final
 
+from ..model.clock import Clock
 from ..model.errors import Throttled
 
 PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
-PREFERRED_EVERY: Final = 32
-"""One of so many turns is the preferred callers' while others wait, too."""
+PAGES_EVERY: Final = 32
+"""One of so many turns is a page's while other calls wait, too."""
 _TICK: Final = 0.001
 
 
@@ -24,40 +26,43 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Lane(Enum):
+    """Whose turn it is; within a lane, who came first."""
+
+    PEOPLE = auto()
+    """Somebody waits for what the call does to one session."""
+    PAGES = auto()
+    """A page of a list tells of a hundred sessions: it does not wait behind the calls for each of them."""
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
 class TokenBucket:
-    """Lets `qps` callers a second through, `burst` at once after a rest, in the order they came.
+    """Lets callers through, in each lane in the order they came."""
 
-    There are two queues, each in its order. While both have callers, one turn in `PREFERRED_EVERY` is the preferred
-    ones': what serves many does not wait behind all of them, and holds up nobody for long.
+    qps: float
+    """Calls per second, above zero."""
+    burst: int
+    """Calls that may go at once after a rest, at least one."""
+    clock: Clock
+    _tokens: float = field(init=False)
+    _counted_at: float = field(init=False)
+    _blocked_until: float = field(init=False)
+    _lanes: dict[Lane, deque[asyncio.Future[None]]] = field(init=False)
+    _turns: int = field(init=False, default=0)
+    _timer: asyncio.TimerHandle | None = field(init=False, default=None)
 
-    Args:
-        qps: calls per second, above zero.
-        burst: calls that may go at once, at least one.
-        clock: now, in seconds of the loop's clock.
-    """
-
-    def __init__(self, *, qps: float, burst: int, clock: Callable[[], float] = loop_time) -> None:
-        self._qps = qps
-        self._burst = float(burst)
-        self._clock = clock
-        self._tokens = float(burst)
-        self._counted_at = clock()
-        self._blocked_until = clock()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._preferred: deque[asyncio.Future[None]] = deque()
-        self._turns = 0
-        self._timer: asyncio.TimerHandle | None = None
+    def __post_init__(self) -> None:
+        self._tokens = float(self.burst)
+        self._counted_at = self._blocked_until = self.clock.now()
+        self._lanes = {lane: deque() for lane in Lane}
 
     @property
     def blocked_for(self) -> float:
         """Seconds for which nobody gets through, 0 when somebody may."""
-        return max(0.0, self._blocked_until - self._clock())
+        return max(0.0, self._blocked_until - self.clock.now())
 
-    async def take(self, *, preferred: bool = False) -> None:
+    async def take(self, lane: Lane) -> None:
         """Wait for the turn.
-
-        Args:
-            preferred: wait in the shorter queue.
 
         Raises:
             Throttled: the bucket is blocked for longer than is worth waiting; says how long.
@@ -65,12 +70,11 @@ class TokenBucket:
         if self.blocked_for > PATIENCE:
             raise self._sent_away()
         self._refill()
-        if self._tokens >= 1 and not self._waiting and not self._preferred and not self.blocked_for:
+        if self._tokens >= 1 and not self._somebody_waits and not self.blocked_for:
             self._tokens -= 1
             return
         turn = asyncio.get_running_loop().create_future()
-        queue = self._preferred if preferred else self._waiting
-        queue.append(turn)
+        self._lanes[lane].append(turn)
         self._set_timer()
         try:
             await turn
@@ -80,12 +84,12 @@ class TokenBucket:
                 self._set_timer()
             else:
                 with suppress(ValueError):
-                    queue.remove(turn)
+                    self._lanes[lane].remove(turn)
             raise
 
     def block(self, seconds: float) -> None:
         """Let nobody through for that long; a longer block that is in force stays."""
-        until = self._clock() + seconds
+        until = self.clock.now() + seconds
         if until <= self._blocked_until:
             return
         self._refill()
@@ -94,36 +98,41 @@ class TokenBucket:
         self._tokens = min(self._tokens, 1.0)
         self._counted_at = until
         if seconds > PATIENCE:
-            for turn in (*self._preferred, *self._waiting):
-                if not turn.done():
-                    turn.set_exception(self._sent_away())
-            self._preferred.clear()
-            self._waiting.clear()
+            for lane in self._lanes.values():
+                for turn in lane:
+                    if not turn.done():
+                        turn.set_exception(self._sent_away())
+                lane.clear()
         self._set_timer()
+
+    @property
+    def _somebody_waits(self) -> bool:
+        return any(self._lanes.values())
 
     def _sent_away(self) -> Throttled:
         return Throttled("AGB asked for a break in the calls with this API key", retry_after=self.blocked_for)
 
     def _refill(self) -> None:
-        now = self._clock()
+        now = self.clock.now()
         if now > self._counted_at:
-            self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._qps)
+            self._tokens = min(float(self.burst), self._tokens + (now - self._counted_at) * self.qps)
             self._counted_at = now
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting or self._preferred:
-            at = max(self._counted_at + (1 - self._tokens) / self._qps, self._blocked_until)
+        if self._somebody_waits:
+            at = max(self._counted_at + (1 - self._tokens) / self.qps, self._blocked_until)
             # Not sooner than the loop's clock can tell apart, or a rounding error would set the timer for ever.
-            self._timer = asyncio.get_running_loop().call_at(max(at, self._clock() + _TICK), self._serve)
+            wait = max(at - self.clock.now(), _TICK)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._serve)
 
     def _serve(self) -> None:
         self._timer = None
         if not self.blocked_for:
             self._refill()
-            while (self._waiting or self._preferred) and self._tokens >= 1:
+            while self._somebody_waits and self._tokens >= 1:
                 turn = self._next()
                 if not turn.done():
                     self._tokens -= 1
@@ -132,6 +141,7 @@ class TokenBucket:
 
     def _next(self) -> asyncio.Future[None]:
         self._turns += 1
-        if self._preferred and (self._turns % PREFERRED_EVERY == 0 or not self._waiting):
-            return self._preferred.popleft()
-        return self._waiting.popleft()
+        people, pages = self._lanes[Lane.PEOPLE], self._lanes[Lane.PAGES]
+        if pages and (self._turns % PAGES_EVERY == 0 or not people):
+            return pages.popleft()
+        return people.popleft()

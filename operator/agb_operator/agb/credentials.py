@@ -1,20 +1,23 @@
 """Which API key a resource may use, and the account that goes with it.
 
-Owns the Secrets that were read (for a short time) and one account per key. A resource uses the Secret it names, in its
-own namespace; one that names none uses the operator's own key, in the namespaces the administrator listed and nowhere
-else. The last key that a Secret held is kept for deletions: a namespace's deletion often removes the Secret first.
+Owns the Secrets that were read (for a short time) and one client for each key, within that key's limits: here alone is
+known which keys AGB refuses. A resource uses the Secret it names, in its own namespace; one that names none uses the
+operator's own key, in the namespaces the administrator listed and nowhere else. The last key that a Secret held is kept
+for deletions: a namespace's deletion often removes the Secret first.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Final, Protocol
 
+from ..model.clock import Clock
 from ..model.errors import ApiUnavailable, ClusterError, ClusterForbidden, CredentialsMissing, ObjectNotFound
 from ..model.resource import AgbSession, SecretRef
 from .api_key import ApiKey
 from .client import SessionClient
+from .guard import Guard, Guards
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,14 @@ class _Entry:
     read_at: float = float("-inf")
     key: ApiKey | None = None
     problem: CredentialsMissing | None = None
-    refused: ApiKey | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Account:
+    """What goes with a key."""
+
+    client: SessionClient
+    guard: Guard
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -49,18 +59,19 @@ class Credentials:
 
     secrets: SecretReader
     """Reads Secrets."""
-    open_client: Callable[[ApiKey], SessionClient]
+    open_client: Callable[[ApiKey, Guard], SessionClient]
+    """Gives the calls of a key, within the limits of its guard."""
+    guards: Guards
     own_key: ApiKey | None
     """The operator's key (`AGB_API_KEY`), None without one."""
     own_key_namespaces: InitVar[Collection[str]]
     """Where resources may use it; `*` is everywhere."""
-    clock: Callable[[], float]
-    """Seconds of a monotonic clock."""
+    clock: Clock
     on_key: Callable[[ApiKey], None]
     """Told of every key before its first use, so that logs can redact it."""
     _own_key_namespaces: frozenset[str] = field(init=False)
     _entries: dict[tuple[str, SecretRef], _Entry] = field(init=False, default_factory=dict)
-    _clients: dict[ApiKey, SessionClient] = field(init=False, default_factory=dict)
+    _accounts: dict[ApiKey, _Account] = field(init=False, default_factory=dict)
 
     def __post_init__(self, own_key_namespaces: Collection[str]) -> None:
         self._own_key_namespaces = frozenset(own_key_namespaces)
@@ -73,7 +84,7 @@ class Credentials:
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
-            return self._client(self._own(session.key.namespace))
+            return self._account(self._own(session.key.namespace)).client
         entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
         async with entry.lock:
             if self._is_stale(entry):
@@ -82,28 +93,27 @@ class Credentials:
             raise _copy(entry.problem)
         if entry.key is None:
             raise ApiUnavailable(f"Secret {session.secret.name} could not be read yet.")
-        return self._client(entry.key)
+        return self._account(entry.key).client
 
-    def refused(self, session: AgbSession) -> bool:
-        """Note that the API refused the resource's key: its Secret is read again at once, then slowly.
-
-        Returns whether the Secret is still to be read again, so that it may hold another key already.
-        """
+    def may_have_another_key(self, session: AgbSession) -> bool:
+        """Tell whether the resource's Secret has not been read since AGB began to refuse the key it held then."""
         entry = self._entries.get((session.key.namespace, session.secret)) if session.secret else None
-        if entry is None or entry.key is None:
-            return False
-        if entry.refused != entry.key:
-            entry.refused = entry.key
-            entry.read_at = float("-inf")
-        return entry.read_at == float("-inf")
+        return entry is not None and self._outdated(entry)
+
+    def open_breakers(self) -> Mapping[str, int]:
+        """Count the breakers that hold requests back, by kind."""
+        return {
+            "credentials": sum(account.guard.key.open_since is not None for account in self._accounts.values()),
+            "endpoint": int(self.guards.endpoint.open_since is not None),
+        }
 
     def retain(self, used: Collection[tuple[str, SecretRef]]) -> None:
         """Forget the Secrets and accounts that no resource uses any more."""
         for unused in self._entries.keys() - set(used):
             del self._entries[unused]
         keys = {entry.key for entry in self._entries.values()} | {self.own_key}
-        for key in self._clients.keys() - keys:
-            del self._clients[key]
+        for key in self._accounts.keys() - keys:
+            del self._accounts[key]
 
     def _own(self, namespace: str) -> ApiKey:
         allowed = EVERYWHERE in self._own_key_namespaces or namespace in self._own_key_namespaces
@@ -120,16 +130,25 @@ class Credentials:
             )
         return self.own_key
 
-    def _client(self, key: ApiKey) -> SessionClient:
-        client = self._clients.get(key)
-        if client is None:
+    def _account(self, key: ApiKey) -> _Account:
+        account = self._accounts.get(key)
+        if account is None:
             self.on_key(key)
-            client = self._clients[key] = self.open_client(key)
-        return client
+            guard = self.guards.new(key.fingerprint)
+            account = self._accounts[key] = _Account(client=self.open_client(key, guard), guard=guard)
+        return account
+
+    def _refused_since(self, entry: _Entry) -> float | None:
+        account = self._accounts.get(entry.key) if entry.key is not None else None
+        return account.guard.key.open_since if account is not None else None
+
+    def _outdated(self, entry: _Entry) -> bool:
+        refused_since = self._refused_since(entry)
+        return refused_since is not None and entry.read_at <= refused_since
 
     def _is_stale(self, entry: _Entry) -> bool:
-        waiting = entry.problem is not None or entry.refused is not None
-        return self.clock() - entry.read_at > (RECHECK if waiting else FRESH)
+        waiting = entry.problem is not None or self._refused_since(entry) is not None
+        return self._outdated(entry) or self.clock.now() - entry.read_at > (RECHECK if waiting else FRESH)
 
     async def _read(self, entry: _Entry, namespace: str, ref: SecretRef) -> None:
         try:
@@ -150,7 +169,7 @@ class Credentials:
         else:
             entry.problem = None
             self._take(entry, content.get(ref.entry), namespace, ref)
-        entry.read_at = self.clock()
+        entry.read_at = self.clock.now()
 
     def _take(self, entry: _Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
         where = f"Secret {ref.name} in namespace {namespace}"
@@ -167,8 +186,6 @@ class Credentials:
                 f"Entry {ref.entry} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
             )
             return
-        if key != entry.key:
-            entry.refused = None
         entry.key = key
 
 

@@ -1,8 +1,8 @@
 """The adapter to the AGB HTTP API: nothing above it knows HTTP.
 
-It owns the requests and their time limits. What an answer means is in `agb_replies`, what a broken connection means
-in `agb_transport`, how often one may call in `limits`. It never repeats a call: the reconciler looks again and
-decides.
+It owns how a request travels and its time limits. What is asked is in `requests`, what an answer means in `replies`,
+what a broken connection means in `transport`, how often one may call in `guard`. It never repeats a call: the
+reconciler looks again and decides.
 
 The API key travels in a header of each request. Exceptions of the HTTP libraries hold that request, some even in
 their `repr`, and their tracebacks hold its frames; so errors leave here without their cause, which is told in
@@ -12,16 +12,17 @@ the message instead.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 
 import httpx
 
 from .. import __version__
-from ..model.errors import ApiUnavailable, NotLeading, SessionNotFound
-from ..model.states import Observation, SessionState, state_of
+from ..model.errors import ApiUnavailable, NotLeading
 from .api_key import ApiKey
-from .client import Accepted, Created, Listed, SessionClient
-from .replies import MUTATING, Call, Reply, accepted, field, read_reply, refusal, shown, text
+from .client import SessionClient
+from .replies import MUTATING, Call, Reply, accepted, read_reply, refusal
+from .requests import Request, Send, client_over
 from .transport import Broken, describe, network, never_sent, normalise_endpoint, receive, retry_after
 
 logger = logging.getLogger(__name__)
@@ -64,34 +65,33 @@ class AgbApi:
         # as much as the request.
         self._transport = transport or network(self.endpoint)
 
-    def client_of(self, key: ApiKey) -> SessionClient:
-        """Return the calls of one key; cheap, and as many as wanted may exist."""
-        return _Client(self, key)
+    def client_of(self, key: ApiKey, *, within: Callable[[Send], Send] = lambda send: send) -> SessionClient:
+        """Return the calls of one key; cheap, and as many as wanted may exist.
+
+        Args:
+            key: what they are sent with.
+            within: puts limits around what sends a request; without it there are none.
+        """
+        return client_over(within(partial(self._send, key)))
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def call(
-        self,
-        call: Call,
-        key: ApiKey,
-        *,
-        body: Mapping[str, object] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Reply:
+    async def _send(self, key: ApiKey, request: Request) -> Reply:
         """Send one request and return its accepted answer.
 
         Raises:
             AgbError: the API refused it, no usable answer came, or this replica may not act.
         """
+        call = request.call
         if not self._leads():
             raise NotLeading("this replica does not lead, so it calls nothing")
         loop = asyncio.get_running_loop()
         started = loop.time()
         code = "error"
         try:
-            outcome = await self._exchange(call, key, body=body, query=query)
+            outcome = await self._exchange(key, request)
             if isinstance(outcome, Reply):
                 code = str(outcome.status)
         finally:
@@ -104,27 +104,18 @@ class AgbApi:
             raise refusal(call, outcome, redact=key.redact)
         return outcome
 
-    async def _exchange(
-        self,
-        call: Call,
-        key: ApiKey,
-        *,
-        body: Mapping[str, object] | None,
-        query: Mapping[str, str] | None,
-    ) -> Reply | ApiUnavailable:
+    async def _exchange(self, key: ApiKey, request: Request) -> Reply | ApiUnavailable:
         """Send and receive. A failure is returned, so that raising it starts with no exception in flight."""
-        timeout = self._timeouts[call]
+        timeout = self._timeouts[request.call]
         try:
             async with asyncio.timeout(self._connect_timeout + timeout):
-                response = await self._transport.handle_async_request(
-                    self._request(call, key, body=body, query=query, timeout=timeout)
-                )
+                response = await self._transport.handle_async_request(self._request(key, request, timeout))
                 try:
                     content = await receive(response)
                 finally:
                     await response.aclose()
         except Broken as exc:
-            return self._failure(call, key, exc)
+            return self._failure(request.call, key, exc)
         return read_reply(
             status=response.status_code,
             body=content,
@@ -132,17 +123,9 @@ class AgbApi:
             retry_after=retry_after(response.headers.get("retry-after", "")),
         )
 
-    def _request(
-        self,
-        call: Call,
-        key: ApiKey,
-        *,
-        body: Mapping[str, object] | None,
-        query: Mapping[str, str] | None,
-        timeout: float,
-    ) -> httpx.Request:
+    def _request(self, key: ApiKey, request: Request, timeout: float) -> httpx.Request:
         """Build the request by hand: merging it with a client's defaults costs as much as sending it."""
-        url = self._urls[call]
+        url, body, query = self._urls[request.call], request.body, request.query
         return httpx.Request(
             "GET" if body is None else "POST",
             url.copy_merge_params(query) if query else url,
@@ -169,111 +152,3 @@ class AgbApi:
         return ApiUnavailable(
             f"{describe(exc)} ({self.endpoint})", outcome_unknown=call in MUTATING and not never_sent(exc)
         )
-
-
-class _Client:
-    """The calls of one key, as `SessionClient` describes them."""
-
-    def __init__(self, api: AgbApi, key: ApiKey) -> None:
-        self._api = api
-        self._key = key
-
-    def __repr__(self) -> str:
-        return f"<account {self._key.fingerprint} at {self._api.endpoint}>"
-
-    async def observe(self, session_id: str) -> Observation:
-        taken_at = asyncio.get_running_loop().time()
-        try:
-            reply = await self._api.call(Call.GET, self._key, body={"sessionId": session_id})
-        except SessionNotFound as exc:
-            return Observation(
-                session_id=session_id,
-                status="",
-                state=SessionState.NOT_FOUND,
-                taken_at=taken_at,
-                request_id=exc.request_id,
-            )
-        return _observation(
-            session_id, text(reply.data_fields, "status"), taken_at=taken_at, request_id=reply.request_id
-        )
-
-    async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
-        query = {"labels": json.dumps(dict(labels or {})), "maxResults": str(size)}
-        if token:
-            query["nextToken"] = token
-        taken_at = asyncio.get_running_loop().time()
-        reply = await self._api.call(Call.LIST, self._key, query=query)
-        total = field(reply.fields, "count")
-        total = total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
-        next_token = field(reply.fields, "nextToken")
-        rows = reply.data
-        if rows is None and not total:
-            rows = []  # an empty answer may leave the array out
-        if not isinstance(rows, list) or not isinstance(next_token, str | None):
-            raise ApiUnavailable(
-                "AGB answered ListSession with something that is no list of sessions",
-                http_status=reply.status,
-                request_id=reply.request_id,
-            )
-        return Listed(
-            sessions=[
-                _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at)
-                for row in rows
-                if isinstance(row, dict) and text(row, "sessionId")
-            ],
-            next_token=next_token or "",
-            total=total,
-            request_id=reply.request_id,
-        )
-
-    async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
-        body = {"labels": json.dumps(dict(labels))} if labels else {}
-        reply = await self._api.call(Call.CREATE, self._key, body=body, query={"imageId": image_id})
-        return Created(session_id=text(reply.data_fields, "sessionId"), request_id=reply.request_id)
-
-    async def pause(self, session_id: str) -> Accepted:
-        return await self._act(Call.PAUSE, session_id)
-
-    async def resume(self, session_id: str) -> Accepted:
-        return await self._act(Call.RESUME, session_id)
-
-    async def release(self, session_id: str) -> Accepted:
-        return await self._act(Call.RELEASE, session_id)
-
-    async def _act(self, call: Call, session_id: str) -> Accepted:
-        reply = await self._api.call(call, self._key, body={"sessionId": session_id})
-        return Accepted(request_id=reply.request_id)
-
-    async def set_labels(self, session_id: str, labels: Mapping[str, str]) -> Accepted:
-        query = {"sessionId": session_id, "Labels": json.dumps(dict(labels))}
-        reply = await self._api.call(Call.SET_LABELS, self._key, body={}, query=query)
-        return Accepted(request_id=reply.request_id)
-
-    async def get_labels(self, session_id: str) -> Mapping[str, str]:
-        reply = await self._api.call(Call.GET_LABELS, self._key, query={"sessionId": session_id})
-        labels = field(reply.data_fields, "labels")
-        if isinstance(labels, str) and labels:
-            try:
-                labels = json.loads(labels)
-            except (ValueError, RecursionError):
-                labels = []
-        if not labels and not isinstance(labels, list):
-            return {}
-        if not isinstance(labels, dict):
-            raise ApiUnavailable(
-                "AGB answered GetLabel with something that is no set of labels",
-                http_status=reply.status,
-                request_id=reply.request_id,
-            )
-        return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in labels.items()}
-
-
-def _observation(session_id: str, status: str, *, taken_at: float, request_id: str = "") -> Observation:
-    status = status if state_of(status) is not SessionState.UNKNOWN else shown(status, limit=64)
-    return Observation(
-        session_id=session_id,
-        status=status,
-        state=state_of(status),
-        taken_at=taken_at,
-        request_id=request_id,
-    )

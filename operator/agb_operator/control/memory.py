@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..agb.client import Created
+from ..agb.client import Created, SessionClient
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import SessionState
 from ..model.status import OperationType, SessionStatus
@@ -140,8 +140,8 @@ class Memory:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._remembered: dict[ObjectKey, Remembered] = {}
-        self._sights: dict[int, _Sight] = {}
-        self._client_of: dict[ObjectKey, int] = {}
+        self._sights: dict[SessionClient, _Sight] = {}
+        self._client_of: dict[ObjectKey, SessionClient] = {}
 
     def of(self, session: AgbSession) -> Remembered:
         """Give a resource's memory; another resource of the same name starts with an empty one."""
@@ -161,7 +161,8 @@ class Memory:
         remembered.note_operation(session, now)
         if session.status.may_have_duplicates and remembered.create_sent_at is None:
             remembered.create_sent_at = now  # an earlier process may have sent one just now
-        sight = self._sights.get(self._client_of.get(session.key, 0))
+        client = self._client_of.get(session.key)
+        sight = self._sights.get(client) if client is not None else None
         return Recalled(
             called=remembered.called,
             since_call=None if remembered.called_at == float("-inf") else now - remembered.called_at,
@@ -175,8 +176,8 @@ class Memory:
             owner=owner,
         )
 
-    def note_look(self, session: AgbSession, state: SessionState, *, client: int) -> None:
-        """Note what a look through a client (any number that names it) has found."""
+    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient) -> None:
+        """Note what a look through a client has found."""
         now, key = self._clock(), session.key
         self.of(session).note_state(state, now)
         if self._client_of.get(key) != client:
@@ -191,9 +192,10 @@ class Memory:
             sight.seen.discard(key)
 
     def _leave(self, key: ObjectKey) -> None:
-        client = self._client_of.pop(key, 0)
-        sight = self._sights.get(client)
-        if sight is not None:
-            sight.forget(key)
-            if not sight.seen and not sight.missing:
-                del self._sights[client]
+        client = self._client_of.pop(key, None)
+        if client is None:
+            return
+        sight = self._sights[client]
+        sight.forget(key)
+        if not sight.seen and not sight.missing:
+            del self._sights[client]

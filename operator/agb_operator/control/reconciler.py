@@ -125,7 +125,7 @@ class Reconciler:
         seen = await self.observer.observe(
             client, session.session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
         )
-        self.memory.note_look(session, seen.state, client=id(client))
+        self.memory.note_look(session, seen.state, client=client)
         return replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
 
     async def _decide(self, given: Input, remembered: Remembered, client: SessionClient) -> tuple[Input, Plan]:
@@ -277,7 +277,7 @@ class Reconciler:
             raise error
         told = error.retry_after if isinstance(error, TransientError) else None
         remembered.agb.note(self.clock.now(), told_when=told is not None)
-        if isinstance(error, CredentialsRejected) and self.credentials.refused(given.session):
+        if isinstance(error, CredentialsRejected) and self.credentials.may_have_another_key(given.session):
             self.metrics.reconcile_error(error.reason)
             return Plan(requeue=0.0)  # the Secret may hold a new key already
         doing = "a look" if attempted == Action.NONE else str(attempted)

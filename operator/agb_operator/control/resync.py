@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
@@ -48,7 +49,7 @@ class Resync:
     interval: float
     """Seconds between the starts of two rounds."""
     clock: Clock
-    _failures: dict[int, int] = field(init=False, default_factory=dict)
+    _failures: WeakKeyDictionary[SessionClient, int] = field(init=False, default_factory=WeakKeyDictionary)
 
     async def run(self) -> None:
         """Go on with rounds until cancelled; the first one begins at once, since much may have changed meanwhile."""
@@ -59,7 +60,7 @@ class Resync:
 
     async def round(self) -> bool:
         """Look at everything settled once; tells whether every account could be looked at."""
-        groups: dict[int, tuple[SessionClient, list[AgbSession]]] = {}
+        groups: dict[SessionClient, list[AgbSession]] = {}
         for session in self.store:
             if not session.session_id or not is_settled(session) or self.queue.is_pending(session.key):
                 continue
@@ -71,25 +72,25 @@ class Resync:
             except AgbError:
                 self.queue.add(session.key)  # its pass says what is wrong with the key
                 continue
-            groups.setdefault(id(client), (client, []))[1].append(session)
+            groups.setdefault(client, []).append(session)
         self.credentials.retain({(s.key.namespace, s.secret) for s in self.store if s.secret is not None})
-        results = [await self._look(client, sessions) for client, sessions in groups.values()]
+        results = [await self._look(client, sessions) for client, sessions in groups.items()]
         return all(results)
 
     async def _look(self, client: SessionClient, sessions: Collection[AgbSession]) -> bool:
         try:
             seen = await self.observer.observe_all(client, {s.session_id: bool(s.image_id) for s in sessions})
         except AgbError as error:
-            failures = self._failures[id(client)] = self._failures.get(id(client), 0) + 1
+            failures = self._failures[client] = self._failures.get(client, 0) + 1
             logger.warning("%d settled sessions could not be looked at: %s", len(sessions), error.message)
             if failures < FAILED_ROUNDS:
                 return False
             seen = {}  # from here on each says so by itself
-        self._failures.pop(id(client), None)
+        self._failures.pop(client, None)
         for session in sessions:
             look = seen.get(session.session_id)
             if look is None or look.status != session.status.session_status:
                 self.queue.add(session.key)
             elif (known := self.store.get(session.key)) is not None and known.uid == session.uid:
-                self.memory.note_look(session, look.state, client=id(client))
+                self.memory.note_look(session, look.state, client=client)
         return True

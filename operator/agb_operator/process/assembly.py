@@ -15,7 +15,7 @@ from ..agb.api_key import ApiKey
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials, SecretReader
-from ..agb.guard import Guards
+from ..agb.guard import Guard, Guards
 from ..control.claims import Claims
 from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
@@ -104,7 +104,7 @@ def assemble(
     settings: Settings,
     *,
     cluster: ClusterApi,
-    open_client: Callable[[ApiKey], SessionClient],
+    open_client: Callable[[ApiKey, Guard], SessionClient],
     clock: Clock,
     leads: Callable[[], bool],
     metrics: Metrics,
@@ -114,27 +114,21 @@ def assemble(
     Args:
         settings: what the administrator decided.
         cluster: the Kubernetes API.
-        open_client: gives the calls of a key to AGB, without limits.
+        open_client: gives the calls of a key to AGB, within the limits of its guard.
         clock: time and chance.
         leads: says whether this replica may act at this very moment.
         metrics: where to count.
     """
     store, queue, memory = Store(), WorkQueue(), Memory(clock=clock.now)
     claims = Claims(store=store)
-    guards = Guards(
-        qps=settings.api_qps,
-        burst=settings.api_burst,
-        random=clock.jitter,
-        on_throttled=metrics.throttled,
-        on_breaker=metrics.breaker,
-        clock=clock.now,
-    )
+    guards = Guards(qps=settings.api_qps, burst=settings.api_burst, clock=clock, on_throttled=metrics.throttled)
     credentials = Credentials(
         secrets=cluster,
-        open_client=lambda key: guards.guard(open_client(key), name=key.fingerprint),
+        open_client=open_client,
+        guards=guards,
         own_key=settings.api_key,
         own_key_namespaces=settings.default_key_namespaces,
-        clock=clock.now,
+        clock=clock,
         on_key=hide,
     )
     observer = BatchedObserver(own_labels=own_labels(settings.cluster_name))
@@ -181,7 +175,12 @@ def assemble(
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
-    metrics.show(phases=store.phases, stalled=store.stalled, depth=lambda: queue.depth)
+    metrics.show(
+        phases=store.phases,
+        stalled=store.stalled,
+        depth=lambda: queue.depth,
+        open_breakers=credentials.open_breakers,
+    )
     return Parts(
         metrics=metrics,
         store=store,

@@ -63,7 +63,12 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
 
     agb = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads)
     parts = assemble(
-        settings, cluster=cluster, open_client=agb.client_of, clock=system_clock(), leads=leads, metrics=metrics
+        settings,
+        cluster=cluster,
+        open_client=lambda key, guard: agb.client_of(key, within=guard.around),
+        clock=system_clock(),
+        leads=leads,
+        metrics=metrics,
     )
     watch = Watch(
         cluster=cluster,

@@ -488,7 +488,7 @@ async def test_accounts_do_not_mix_and_are_forgotten_with_their_client() -> None
     )
     assert {each.state for each in seen_of_mine} == {SessionState.RUNNING}
     assert {each.state for each in seen_of_theirs} == {SessionState.PAUSED}
-    assert len(watcher._clients) == 2
+    assert len(watcher._batchers) == 2
     del mine
     gc.collect()
-    assert len(watcher._clients) == 1
+    assert len(watcher._batchers) == 1

@@ -5,6 +5,7 @@ Time is virtual, calls take 20 ms and transitions 3 s.
 """
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.guard import Guards
 from agb_operator.agb.http import AgbApi
+from agb_operator.model.clock import Clock
 from agb_operator.model.states import SessionState
 from agb_simulator import Api, Settings, SimulatorControl
 from simulated import SimulatedTransport
@@ -47,8 +49,9 @@ async def pause_at_once(
 ) -> tuple[SimulatorControl, list[float]]:
     transport = SimulatedTransport(Api(clock=loop_time, settings=settings, seed=1))
     api = AgbApi(endpoint="http://simulator", on_call=lambda *_: None, transport=transport)
-    guards = Guards(qps=qps, burst=burst, random=lambda: 0.5, on_throttled=lambda: None, on_breaker=lambda *_: None)
-    client = guards.guard(api.client_of(ApiKey(KEY)), name="test")
+    clock = Clock(now=loop_time, wall=lambda: datetime.now(UTC), jitter=lambda: 0.5)
+    guards = Guards(qps=qps, burst=burst, clock=clock, on_throttled=lambda: None)
+    client = api.client_of(ApiKey(KEY), within=guards.new("test").around)
     observer = BatchedObserver(own_labels=OURS)
     session_ids = transport.control.add_sessions(KEY, count=number, labels=OURS)
     limit = asyncio.Semaphore(workers)

@@ -3,12 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agb_operator.agb.requests import client_over
 from agb_operator.control.memory import SAME_MOMENT, SUSPICIOUS, Memory
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import SessionState
 from unit.builders import a_session, a_status
 
-CLIENT = 1
+CLIENT = client_over(None)  # type: ignore[arg-type]  # it is never called
+ANOTHER = client_over(None)  # type: ignore[arg-type]
 
 
 def sessions(*, session_status: str) -> list[AgbSession]:
@@ -69,7 +71,7 @@ def test_what_is_forgotten_or_moves_to_another_key_makes_none_suspect() -> None:
         memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
 
     memory.forget(first.key)
-    memory.note_look(second, SessionState.NOT_FOUND, client=CLIENT + 1)
+    memory.note_look(second, SessionState.NOT_FOUND, client=ANOTHER)
 
     assert not any(memory.recall(session).mass_loss for session in (second, third))
 
