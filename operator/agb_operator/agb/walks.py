@@ -15,8 +15,8 @@ from ..model.errors import AgbError, CredentialsRejected, TransientError
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import Listed, SessionClient
+from .pages import PageWalk
 
-_PAGE: Final = 100
 _PAGES_PER_SECOND: Final = 10
 """What walking may cost in the long run, in calls a second: it sets how long a walk's answers are good."""
 _LONGEST_GOOD: Final = 5.0
@@ -185,24 +185,17 @@ class Batcher:
     async def _lap(self, client: SessionClient, roll: _Listing) -> None:
         """Walk from the first page to the last, or until the rest is cheaper to have one by one."""
         started = loop_time()
-        token = ""
-        walked = 0
-        listed: set[str] = set()
+        walk = PageWalk(client=client, labels=roll.labels)
         while True:
-            page = await client.list_page(labels=roll.labels, token=token, size=_PAGE)
-            walked += 1
+            page = await walk.next_page()
             self._note(page)
-            # A page that brings nothing new ends the walk: a list that repeats itself would never end.
-            fresh = {seen.session_id for seen in page.sessions} - listed
-            listed |= fresh
-            token = page.next_token
-            if not token or not fresh:
+            if walk.ended:
                 break
-            roll.pages = max(walked + 1, ceil((page.total or 0) * walked / len(listed)))
-            if roll.demand(len(roll.waiting)) <= roll.pages - walked:
+            roll.pages = max(walk.walked + 1, ceil((page.total or 0) * walk.walked / len(walk.listed)))
+            if roll.demand(len(roll.waiting)) <= roll.pages - walk.walked:
                 self._get(client, roll.take_out())
                 return
-        roll.pages = walked
+        roll.pages = walk.walked
         self._forget_old()
         # Those who could have been served by every page of this lap, and were by none, are not in the list.
         self._get(client, roll.take_out(asked_by=started))

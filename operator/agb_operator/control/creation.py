@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..agb.client import SessionClient
+from ..agb.pages import PageWalk
 from ..model.clock import Clock
 from ..model.errors import AgbError
 from ..model.resource import AgbSession
@@ -45,14 +46,12 @@ class Creation:
         return [await client.observe(others[0].session_id), *others[1:]]
 
     async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
-        found: list[Observation] = []
-        token = ""
-        while True:
-            page = await client.list_page(labels=session.owner_labels(), token=token)
-            found.extend(page.sessions)
-            token = page.next_token
-            if not token:
-                return found
+        found: dict[str, Observation] = {}
+        walk = PageWalk(client=client, labels=session.owner_labels())
+        while not walk.ended:
+            page = await walk.next_page()
+            found.update((seen.session_id, seen) for seen in page.sessions)
+        return list(found.values())
 
     async def create(self, given: Input, remembered: Remembered, client: SessionClient) -> Plan:
         """Send createSession; returns what is to be written.
