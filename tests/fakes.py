@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -30,7 +30,8 @@ class FakeCluster:
     """The API server's part for AgbSessions: versions, generations, merge patches, finalizers, conflicts, a watch.
 
     `latency` is what each of the operator's requests takes, in (virtual) seconds. `fail` is raised by the operator's
-    next requests, one after the other. `busy` is what the operator is told when it asks whether it would have to wait.
+    next requests, one after the other. `on_secret_read` may fail the reads of a namespace's Secrets, or take its time.
+    `busy` is what the operator is told when it asks whether it would have to wait.
     """
 
     latency: float = 0.001
@@ -41,6 +42,7 @@ class FakeCluster:
     finalizer_writes: int = 0
     secret_reads: int = 0
     fail: list[ClusterError] = field(default_factory=list)
+    on_secret_read: Callable[[str], Awaitable[None]] | None = None
     listeners: list[Listener] = field(default_factory=list)
     watch_delay: float = 0.002
     busy: bool = False
@@ -143,8 +145,10 @@ class FakeCluster:
         return answer
 
     async def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        await self._travel()
         self.secret_reads += 1
+        if self.on_secret_read is not None:
+            await self.on_secret_read(namespace)
+        await self._travel()
         try:
             return dict(self.secrets[namespace, name])
         except KeyError:

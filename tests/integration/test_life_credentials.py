@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agb_operator.model.errors import ClusterUnavailable
 from integration.world import KEY, NAMESPACE, SECRET, World
 
 pytestmark = pytest.mark.looptime
@@ -90,6 +91,51 @@ async def test_a_key_that_is_replaced_and_revoked_at_once_is_read_again_when_it_
         world.patch(paused=True)
         await world.ready("Paused", within=10.0)
         assert [event.reason for event in world.cluster.events] == ["Created", "Running", "Paused"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_secret_that_cannot_be_read_while_its_key_is_refused_is_not_read_again_and_again(status: int) -> None:
+    async def refuse(namespace: str) -> None:
+        raise ClusterUnavailable("the API server is busy", http_status=status)
+
+    async with World() as world:
+        world.apply(imageId=IMAGE)
+        await world.ready("Running")
+        world.control.revoke_key(KEY)
+        world.cluster.on_secret_read = refuse
+        reads, calls = world.cluster.secret_reads, len(world.control.requests())
+        world.patch(paused=True)
+        await asyncio.sleep(10)
+        assert world.cluster.secret_reads - reads <= 5
+        assert len(world.control.requests()) - calls <= 2
+        await asyncio.sleep(10 * MINUTE)
+        assert world.reason() == "CredentialsInvalid"
+        assert world.cluster.secret_reads - reads <= 30
+        world.control.add_key(NEW_KEY, shares_with=KEY)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=NEW_KEY)
+        world.cluster.on_secret_read = None
+        await world.ready("Paused", within=MINUTE)
+
+
+async def test_while_a_secret_cannot_be_read_the_key_from_before_serves_all_at_once() -> None:
+    async def time_out(namespace: str) -> None:
+        await asyncio.sleep(30)
+        raise ClusterUnavailable("no answer in time")
+
+    async with World() as world:
+        for name in NAMES:
+            world.apply(name, imageId=IMAGE)
+        await all_ready(world, "Running")
+        await asyncio.sleep(2 * MINUTE)
+        world.cluster.on_secret_read = time_out
+        reads = world.cluster.secret_reads
+        for _ in range(5):
+            for name in NAMES:
+                world.patch(name, paused=not world.session(name).paused)
+            await asyncio.sleep(MINUTE)
+        assert {world.reason(name) for name in NAMES} == {"Paused"}
+        assert world.calls("pauseSessionAsync") == 3 * len(NAMES)
+        assert world.cluster.secret_reads - reads <= 10, "one read serves all who wait for it"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from ..model.clock import Clock
 from ..model.errors import ApiUnavailable, ClusterError, ClusterForbidden, CredentialsMissing, ObjectNotFound
 from ..model.resource import AgbSession, SecretRef
+from ..shares import Shares
 from .api_key import ApiKey
 from .client import SessionClient
 from .guard import Guard, Guards
@@ -25,6 +26,8 @@ FRESH: Final = 60.0
 """Seconds for which a key that was read is used without reading the Secret again."""
 RECHECK: Final = 20.0
 """Seconds for which a missing or refused key is not looked for again; below the requeue of those that wait for it."""
+_READS: Final = 12
+"""Secrets that may be read at once, for all namespaces; one alone reads four."""
 EVERYWHERE: Final = "*"
 
 
@@ -40,7 +43,12 @@ class _Entry:
     """One entry of one Secret, as last read; `key` outlives the Secret, for deletions."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one who reads; all others wait for what it finds, or go on with the key from before."""
     read_at: float = float("-inf")
+    failures: int = 0
+    """Reads in a row that failed."""
+    retry_at: float = float("-inf")
+    """When the next read makes sense after one that failed."""
     key: ApiKey | None = None
     problem: CredentialsMissing | None = None
 
@@ -71,6 +79,7 @@ class Credentials:
     """Told of every key before its first use, so that logs can redact it."""
     _own_key_namespaces: frozenset[str] = field(init=False)
     _entries: dict[tuple[str, SecretRef], _Entry] = field(init=False, default_factory=dict)
+    _reads: Shares = field(init=False, default_factory=lambda: Shares(_READS))
     _accounts: dict[ApiKey, _Account] = field(init=False, default_factory=dict)
 
     def __post_init__(self, own_key_namespaces: Collection[str]) -> None:
@@ -86,19 +95,22 @@ class Credentials:
         if session.secret is None:
             return self._account(self._own(session.key.namespace)).client
         entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
-        async with entry.lock:
-            if self._is_stale(entry):
-                await self._read(entry, session.key.namespace, session.secret)
+        if self._is_due(entry) and not (entry.lock.locked() and self._serves_on(entry)):
+            async with entry.lock:
+                if self._is_due(entry):
+                    await self._read(entry, session.key.namespace, session.secret)
         if entry.problem is not None and not (session.deleting and entry.key is not None):
             raise _copy(entry.problem)
         if entry.key is None:
-            raise ApiUnavailable(f"Secret {session.secret.name} could not be read yet.")
+            raise ApiUnavailable(
+                f"Secret {session.secret.name} could not be read yet.", retry_after=entry.retry_at - self.clock.now()
+            )
         return self._account(entry.key).client
 
     def may_have_another_key(self, session: AgbSession) -> bool:
-        """Tell whether the resource's Secret has not been read since AGB began to refuse the key it held then."""
+        """Tell whether the Secret is to be read at once, as it was last read before AGB began to refuse its key."""
         entry = self._entries.get((session.key.namespace, session.secret)) if session.secret else None
-        return entry is not None and self._outdated(entry)
+        return entry is not None and self._outdated(entry) and self._is_due(entry)
 
     def open_breakers(self) -> Mapping[str, int]:
         """Count the breakers that hold requests back, by kind."""
@@ -146,13 +158,21 @@ class Credentials:
         refused_since = self._refused_since(entry)
         return refused_since is not None and entry.read_at <= refused_since
 
-    def _is_stale(self, entry: _Entry) -> bool:
-        waiting = entry.problem is not None or self._refused_since(entry) is not None
-        return self._outdated(entry) or self.clock.now() - entry.read_at > (RECHECK if waiting else FRESH)
+    def _serves_on(self, entry: _Entry) -> bool:
+        """Tell whether nothing is known against the key from before."""
+        return entry.key is not None and entry.problem is None and self._refused_since(entry) is None
+
+    def _is_due(self, entry: _Entry) -> bool:
+        now = self.clock.now()
+        if now < entry.retry_at:
+            return False
+        fresh = FRESH if self._serves_on(entry) else RECHECK
+        return self._outdated(entry) or now - entry.read_at > fresh
 
     async def _read(self, entry: _Entry, namespace: str, ref: SecretRef) -> None:
         try:
-            content = await self.secrets.read_secret(namespace, ref.name)
+            async with self._reads.turn(namespace):
+                content = await self.secrets.read_secret(namespace, ref.name)
         except ObjectNotFound:
             entry.problem = CredentialsMissing(
                 f"Secret {ref.name} does not exist in namespace {namespace}. Create it with the API key under "
@@ -164,12 +184,18 @@ class Credentials:
             )
         except ClusterError as error:
             # Not the Secret's fault: a key from before serves on, and without one the caller tries again.
+            entry.failures += 1
+            entry.retry_at = self.clock.now() + self._gap(entry.failures)
             logger.warning("Secret %s/%s could not be read: %s", namespace, ref.name, error)
             return
         else:
             entry.problem = None
             self._take(entry, content.get(ref.entry), namespace, ref)
+        entry.failures = 0
         entry.read_at = self.clock.now()
+
+    def _gap(self, failures: int) -> float:
+        return min(RECHECK, 2.0 ** min(failures - 1, 10)) * (1 + self.clock.jitter()) / 2
 
     def _take(self, entry: _Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
         where = f"Secret {ref.name} in namespace {namespace}"
