@@ -15,7 +15,7 @@ from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
 
-Part = tuple[str, str]
+Tenant = tuple[str, str]
 """A tenant, and what of it asks: the tenant's name and the name of one of its parts."""
 
 
@@ -25,19 +25,19 @@ class Held:
     def __init__(self, places: int) -> None:
         self._free = places
         self._by_tenant: Counter[str] = Counter()
-        self._by_part: Counter[Part] = Counter()
+        self._by_part: Counter[Tenant] = Counter()
 
-    def may(self, part: Part) -> bool:
+    def may(self, part: Tenant) -> bool:
         """Tell whether it may have one more."""
         return self._by_tenant[part[0]] + self._by_part[part] < self._free
 
-    def add(self, part: Part) -> None:
+    def add(self, part: Tenant) -> None:
         """Give it one."""
         self._free -= 1
         self._by_tenant[part[0]] += 1
         self._by_part[part] += 1
 
-    def remove(self, part: Part) -> None:
+    def remove(self, part: Tenant) -> None:
         """Take one back."""
         self._free += 1
         _less(self._by_tenant, part[0])
@@ -55,7 +55,7 @@ class Shares:
 
     def __init__(self, places: int) -> None:
         self._held = Held(places)
-        self._waiting: dict[Part, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[Tenant, deque[asyncio.Future[None]]] = {}
 
     def busy(self, tenant: str, part: str = "") -> bool:
         """Tell whether the next one would have to wait."""
@@ -70,7 +70,7 @@ class Shares:
         finally:
             self._give_back((tenant, part))
 
-    async def _take(self, part: Part) -> None:
+    async def _take(self, part: Tenant) -> None:
         if not self.busy(*part):
             self._held.add(part)
             return
@@ -85,14 +85,14 @@ class Shares:
                 self._drop(part, turn)
             raise
 
-    def _drop(self, part: Part, turn: asyncio.Future[None]) -> None:
+    def _drop(self, part: Tenant, turn: asyncio.Future[None]) -> None:
         turns = self._waiting.get(part, deque())
         with suppress(ValueError):  # whoever gave a place back has dropped it already
             turns.remove(turn)
         if not turns:
             self._waiting.pop(part, None)
 
-    def _give_back(self, part: Part) -> None:
+    def _give_back(self, part: Tenant) -> None:
         self._held.remove(part)
         while (next_one := next(filter(self._held.may, self._waiting), None)) is not None:
             turns = self._waiting.pop(next_one)

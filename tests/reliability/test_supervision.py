@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.agb.batching import BatchedObserver
 from agb_operator.control.claims import Claims
 from agb_operator.control.informer import Informer
 from agb_operator.control.memory import Memory
@@ -28,6 +29,11 @@ pytestmark = pytest.mark.looptime
 A, B = ObjectKey("ml", "a"), ObjectKey("ml", "b")
 
 
+def a_queue(*, workers: int = 100) -> WorkQueue:
+    """A queue whose keys are all of one credential in their namespace."""
+    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""))
+
+
 def errors(metrics: Metrics) -> str:
     """Give the line that counts unforeseen errors."""
     page = metrics.page()[0].decode()
@@ -38,7 +44,7 @@ def errors(metrics: Metrics) -> str:
 
 @pytest.fixture
 def queue() -> WorkQueue:
-    return WorkQueue()
+    return a_queue()
 
 
 async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged(
@@ -48,15 +54,15 @@ async def test_an_unforeseen_error_touches_one_session_and_is_counted_and_logged
         for name in ("bad", "good"):
             world.apply(name, sessionId=world.control.add_session(KEY))
             await world.ready("Running", name)
-        look = world.operator.parts.observer.observe
+        look = BatchedObserver.observe
         bad = world.session("bad").session_id
 
-        async def observe(client: Any, session_id: str, **how: Any) -> Observation:
+        async def observe(self: BatchedObserver, client: Any, session_id: str, **how: Any) -> Observation:
             if session_id == bad:
                 raise RuntimeError("a bug")
-            return await look(client, session_id, **how)
+            return await look(self, client, session_id, **how)
 
-        monkeypatch.setattr(world.operator.parts.observer, "observe", observe)
+        monkeypatch.setattr(BatchedObserver, "observe", observe)
         world.patch("bad", paused=True)
         world.patch("good", paused=True)
         await world.ready("Paused", "good")
@@ -116,10 +122,10 @@ async def test_a_worker_that_crashes_ends_all_of_them(queue: WorkQueue, monkeypa
     async def reconcile(_: ObjectKey) -> float | None:
         return 1.0
 
-    def add_after(key: ObjectKey, seconds: float) -> None:
+    def add_after(self: WorkQueue, key: ObjectKey, seconds: float) -> None:
         raise RuntimeError(f"a bug: {key} {seconds}")
 
-    monkeypatch.setattr(queue, "add_after", add_after)
+    monkeypatch.setattr(WorkQueue, "add_after", add_after)
     working = Workers(queue=queue, reconcile=reconcile, count=2, metrics=Metrics(), on_pass=lambda: None)
     queue.add(A)
     with pytest.raises(ExceptionGroup) as caught:
@@ -135,7 +141,7 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
     cluster.apply("ml", "new", {"sessionId": "session-new"})
     informer = Informer(
         store=store,
-        queue=WorkQueue(),
+        queue=a_queue(),
         claims=Claims(store=store),
         memory=Memory(clock=loop_time),
         on_activity=lambda: None,

@@ -1,30 +1,42 @@
 """Keys that wait for a worker: deduplicated, delayed, never with two workers at once (client-go's semantics).
 
 A key added while a worker has it waits until that worker is done. A delayed key that is added again keeps the earlier
-time. First come, first served, so that nobody starves.
+time. Each credential has a line of its own, first come, first served; the lines are served in turn, and none gets more
+than its share of the workers: a pass may wait long for what its API key is allowed, and others must not wait with it.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from ..model.resource import ObjectKey
+from ..shares import Held, Tenant
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class WorkQueue:
     """Owns the waiting keys and their timers; knows nothing of what is done with a key."""
 
-    def __init__(self) -> None:
-        self._ready: deque[ObjectKey] = deque()
-        self._waiting: set[ObjectKey] = set()
-        self._active: set[ObjectKey] = set()
-        self._timers: dict[ObjectKey, asyncio.TimerHandle] = {}
-        self._wakers: deque[asyncio.Future[None]] = deque()
+    workers: int
+    """How many keys may be with a worker at once."""
+    tenant_of: Callable[[ObjectKey], Tenant]
+    """Gives the tenant of a key, and the credential; asked when the key begins to wait."""
+    _held: Held = field(init=False)
+    _lines: dict[Tenant, deque[ObjectKey]] = field(init=False, default_factory=dict)
+    _waiting: set[ObjectKey] = field(init=False, default_factory=set)
+    _active: dict[ObjectKey, Tenant] = field(init=False, default_factory=dict)
+    _timers: dict[ObjectKey, asyncio.TimerHandle] = field(init=False, default_factory=dict)
+    _wakers: deque[asyncio.Future[None]] = field(init=False, default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._held = Held(self.workers)
 
     @property
     def depth(self) -> int:
         """How many keys wait for a worker now; delayed ones do not count."""
-        return len(self._ready)
+        return sum(map(len, self._lines.values()))
 
     def is_pending(self, key: ObjectKey) -> bool:
         """Tell whether a pass for the key is under way, due, or scheduled."""
@@ -61,7 +73,7 @@ class WorkQueue:
 
     async def get(self) -> ObjectKey:
         """Wait for a key; the caller owes `done` for it."""
-        while not self._ready:
+        while (part := next(filter(self._held.may, self._lines), None)) is None:
             waker = asyncio.get_running_loop().create_future()
             self._wakers.append(waker)
             try:
@@ -73,27 +85,33 @@ class WorkQueue:
                     with suppress(ValueError):  # a call that came after the cancellation has dropped it already
                         self._wakers.remove(waker)
                 raise
-        key = self._ready.popleft()
+        line = self._lines.pop(part)
+        key = line.popleft()
+        if line:
+            self._lines[part] = line  # behind the others
         self._waiting.discard(key)
-        self._active.add(key)
+        self._active[key] = part
+        self._held.add(part)
         return key
 
     def done(self, key: ObjectKey) -> None:
         """Hand a key back; if it was added meanwhile, it is due now."""
-        self._active.discard(key)
+        self._held.remove(self._active.pop(key))
         if key in self._waiting:
             self._push(key)
+        elif self._lines:
+            self._wake()
 
     def clear(self) -> None:
         """Drop all that waits, e.g. when the lease is lost."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._ready.clear()
+        self._lines.clear()
         self._waiting.clear()
 
     def _push(self, key: ObjectKey) -> None:
-        self._ready.append(key)
+        self._lines.setdefault(self.tenant_of(key), deque()).append(key)
         self._wake()
 
     def _wake(self) -> None:

@@ -30,7 +30,8 @@ from ..control.store import Store
 from ..control.workers import Workers, hung_after, pass_deadline
 from ..metrics import Metrics
 from ..model.clock import Clock
-from ..model.resource import own_labels
+from ..model.resource import ObjectKey, own_labels
+from ..shares import Tenant
 from .health import Check, Progress
 from .logs import hide
 from .settings import Settings
@@ -119,8 +120,15 @@ def assemble(
         leads: says whether this replica may act at this very moment.
         metrics: where to count.
     """
-    store, queue, memory = Store(), WorkQueue(), Memory(clock=clock.now)
+    store, memory = Store(), Memory(clock=clock.now)
     claims = Claims(store=store)
+
+    def tenant_of(key: ObjectKey) -> Tenant:
+        """Whose a pass is: the namespace's, and within it the Secret's."""
+        session = store.get(key)
+        return key.namespace, session.secret.name if session is not None and session.secret is not None else ""
+
+    queue = WorkQueue(workers=settings.workers, tenant_of=tenant_of)
     guards = Guards(qps=settings.api_qps, burst=settings.api_burst, clock=clock, on_throttled=metrics.throttled)
     credentials = Credentials(
         secrets=cluster,

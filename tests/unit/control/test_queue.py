@@ -15,6 +15,11 @@ pytestmark = pytest.mark.looptime
 A, B, C = ObjectKey("ml", "a"), ObjectKey("ml", "b"), ObjectKey("ml", "c")
 
 
+def a_queue(*, workers: int = 100) -> WorkQueue:
+    """A queue whose keys are all of one credential in their namespace."""
+    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""))
+
+
 def now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -30,7 +35,7 @@ async def none_comes(queue: WorkQueue, *, within: float = 1000.0) -> bool:
 
 
 async def test_keys_come_in_the_order_in_which_they_were_added() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     for key in (B, A, C):
         queue.add(key)
 
@@ -38,7 +43,7 @@ async def test_keys_come_in_the_order_in_which_they_were_added() -> None:
 
 
 async def test_a_key_that_was_added_twice_comes_once() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     queue.add(A)
 
@@ -49,7 +54,7 @@ async def test_a_key_that_was_added_twice_comes_once() -> None:
 
 
 async def test_a_key_that_was_added_again_keeps_its_place() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     for key in (A, B, A):
         queue.add(key)
 
@@ -57,7 +62,7 @@ async def test_a_key_that_was_added_again_keeps_its_place() -> None:
 
 
 async def test_a_key_is_never_with_two_workers() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     await queue.get()
     queue.add(A)
@@ -67,7 +72,7 @@ async def test_a_key_is_never_with_two_workers() -> None:
 
 
 async def test_a_key_that_was_added_while_a_worker_had_it_comes_once_more() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     await queue.get()
     queue.add(A)
@@ -80,7 +85,7 @@ async def test_a_key_that_was_added_while_a_worker_had_it_comes_once_more() -> N
 
 
 async def test_a_waiting_worker_gets_a_key_at_once() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     worker = asyncio.create_task(queue.get())
     await asyncio.sleep(5)
     queue.add(A)
@@ -90,7 +95,7 @@ async def test_a_waiting_worker_gets_a_key_at_once() -> None:
 
 
 async def test_each_of_several_waiting_workers_gets_a_key() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     workers = [asyncio.create_task(queue.get()) for _ in range(3)]
     await asyncio.sleep(1)
     for key in (A, B, C):
@@ -103,7 +108,7 @@ async def test_each_of_several_waiting_workers_gets_a_key() -> None:
 
 
 async def test_a_delayed_key_comes_when_its_time_has_come() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add_after(A, 30)
 
     assert (queue.depth, queue.is_pending(A)) == (0, True)
@@ -113,7 +118,7 @@ async def test_a_delayed_key_comes_when_its_time_has_come() -> None:
 
 @pytest.mark.parametrize("delay", [0, -1])
 async def test_no_delay_is_at_once(delay: float) -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add_after(A, delay)
 
     assert queue.depth == 1
@@ -121,7 +126,7 @@ async def test_no_delay_is_at_once(delay: float) -> None:
 
 @pytest.mark.parametrize("delays", [(30, 10), (10, 30)])
 async def test_of_two_delays_the_earlier_one_counts(delays: tuple[float, float]) -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     for delay in delays:
         queue.add_after(A, delay)
 
@@ -132,7 +137,7 @@ async def test_of_two_delays_the_earlier_one_counts(delays: tuple[float, float])
 
 
 async def test_a_delayed_key_that_is_added_comes_at_once_and_not_a_second_time() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add_after(A, 30)
     queue.add(A)
 
@@ -143,7 +148,7 @@ async def test_a_delayed_key_that_is_added_comes_at_once_and_not_a_second_time()
 
 
 async def test_a_delay_for_a_key_that_is_due_changes_nothing() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     queue.add_after(A, 30)
     await queue.get()
@@ -153,7 +158,7 @@ async def test_a_delay_for_a_key_that_is_due_changes_nothing() -> None:
 
 
 async def test_a_key_whose_time_comes_while_a_worker_has_it_waits_for_that_worker() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     await queue.get()
     queue.add_after(A, 10)
@@ -166,7 +171,7 @@ async def test_a_key_whose_time_comes_while_a_worker_has_it_waits_for_that_worke
 
 
 async def test_a_forgotten_delay_never_comes() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add_after(A, 30)
     queue.forget(A)
 
@@ -175,7 +180,7 @@ async def test_a_forgotten_delay_never_comes() -> None:
 
 
 async def test_forgetting_leaves_a_key_that_is_due() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     queue.forget(A)
 
@@ -186,7 +191,7 @@ async def test_forgetting_leaves_a_key_that_is_due() -> None:
 
 
 async def test_a_key_is_pending_while_it_waits_is_worked_on_or_is_delayed() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     assert not queue.is_pending(A)
     queue.add(A)
     assert queue.is_pending(A)
@@ -200,7 +205,7 @@ async def test_a_key_is_pending_while_it_waits_is_worked_on_or_is_delayed() -> N
 
 
 async def test_clearing_drops_all_that_waits_and_leaves_the_queue_usable() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     queue.add(A)
     await queue.get()
     queue.add(A)
@@ -219,7 +224,7 @@ async def test_clearing_drops_all_that_waits_and_leaves_the_queue_usable() -> No
 
 
 async def test_a_cancelled_worker_leaves_its_turn_to_the_next() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await asyncio.sleep(1)
     first.cancel()
@@ -231,7 +236,7 @@ async def test_a_cancelled_worker_leaves_its_turn_to_the_next() -> None:
 
 
 async def test_a_worker_that_is_cancelled_when_its_key_has_just_come_passes_it_on() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await asyncio.sleep(1)
     queue.add(A)
@@ -242,7 +247,7 @@ async def test_a_worker_that_is_cancelled_when_its_key_has_just_come_passes_it_o
 
 
 async def test_a_key_that_comes_just_after_a_cancellation_goes_to_the_next_worker() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await asyncio.sleep(1)
     first.cancel()
@@ -254,7 +259,7 @@ async def test_a_key_that_comes_just_after_a_cancellation_goes_to_the_next_worke
 
 
 async def test_a_key_whose_only_waiting_worker_was_cancelled_is_kept_for_the_next_one() -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     worker = asyncio.create_task(queue.get())
     await asyncio.sleep(1)
     queue.add(A)
@@ -280,7 +285,7 @@ def test_whatever_happens_no_key_is_lost_and_none_has_two_workers(steps: list[tu
 
 
 async def _any_order(steps: Iterator[tuple[str, ObjectKey, int]]) -> None:
-    queue = WorkQueue()
+    queue = a_queue()
     added: dict[ObjectKey, int] = {}
     worked: dict[ObjectKey, int] = {}
     active: set[ObjectKey] = set()
@@ -328,3 +333,35 @@ async def _any_order(steps: Iterator[tuple[str, ObjectKey, int]]) -> None:
     results = await asyncio.gather(*workers, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
     assert worked == added
+
+
+async def test_a_credential_whose_passes_wait_leaves_workers_for_the_others() -> None:
+    queue = a_queue(workers=9)
+    for number in range(100):
+        queue.add(ObjectKey("a", str(number)))
+    held = [await queue.get() for _ in range(3)]
+    assert await none_comes(queue, within=1.0), "a third is all it gets alone"
+    queue.add(ObjectKey("b", "0"))
+    assert await queue.get() == ObjectKey("b", "0")
+    queue.done(held[0])
+    assert (await queue.get()).namespace == "a"
+
+
+async def test_credentials_are_served_in_turn() -> None:
+    queue = a_queue()
+    for number in range(5):
+        queue.add(ObjectKey("a", str(number)))
+    queue.add(ObjectKey("b", "0"))
+    assert [(await queue.get()).namespace for _ in range(3)] == ["a", "b", "a"]
+
+
+async def test_a_worker_that_waits_gets_the_key_once_its_credential_has_a_place_again() -> None:
+    queue = a_queue(workers=3)
+    queue.add(A)
+    queue.add(B)
+    assert await queue.get() == A
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    queue.done(A)
+    assert await waiting == B

@@ -113,7 +113,7 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
     heard: list[bool] = []
     informer = Informer(
         store=store,
-        queue=WorkQueue(),
+        queue=WorkQueue(workers=1, tenant_of=lambda key: (key.namespace, "")),
         claims=Claims(store=store),
         memory=Memory(clock=lambda: 0.0),
         on_activity=lambda: heard.append(True),
