@@ -93,7 +93,7 @@ class Credentials:
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
-            return self._account(self._own(session.key.namespace)).client
+            return self._client(self._own(session.key.namespace), session.key.namespace)
         entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
         if self._is_due(entry) and not (entry.lock.locked() and self._serves_on(entry)):
             async with entry.lock:
@@ -105,7 +105,7 @@ class Credentials:
             raise ApiUnavailable(
                 f"Secret {session.secret.name} could not be read yet.", retry_after=entry.retry_at - self.clock.now()
             )
-        return self._account(entry.key).client
+        return self._client(entry.key, session.key.namespace)
 
     def may_have_another_key(self, session: AgbSession) -> bool:
         """Tell whether the Secret is to be read at once, as it was last read before AGB began to refuse its key."""
@@ -114,9 +114,11 @@ class Credentials:
 
     def open_breakers(self) -> Mapping[str, int]:
         """Count the breakers that hold requests back, by kind."""
+        known = [account.guard.standing for account in self._accounts.values()]
         return {
-            "credentials": sum(account.guard.key.open_since is not None for account in self._accounts.values()),
-            "endpoint": int(self.guards.endpoint.open_since is not None),
+            "credentials": sum(standing.key.open_since is not None for standing in known),
+            "account": sum(standing.account.open_since is not None for standing in known),
+            "endpoint": int(self.guards.endpoint.is_dead),
         }
 
     def retain(self, used: Collection[tuple[str, SecretRef]]) -> None:
@@ -142,17 +144,18 @@ class Credentials:
             )
         return self.own_key
 
-    def _account(self, key: ApiKey) -> _Account:
+    def _client(self, key: ApiKey, namespace: str) -> SessionClient:
         account = self._accounts.get(key)
         if account is None:
             self.on_key(key)
             guard = self.guards.new(key.fingerprint)
             account = self._accounts[key] = _Account(client=self.open_client(key, guard), guard=guard)
-        return account
+        account.guard.standing.namespaces |= {namespace}
+        return account.client
 
     def _refused_since(self, entry: _Entry) -> float | None:
         account = self._accounts.get(entry.key) if entry.key is not None else None
-        return account.guard.key.open_since if account is not None else None
+        return account.guard.standing.key.open_since if account is not None else None
 
     def _outdated(self, entry: _Entry) -> bool:
         refused_since = self._refused_since(entry)

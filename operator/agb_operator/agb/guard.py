@@ -1,9 +1,9 @@
 """How often the API may be called: what protects AGB from us, one tenant from another, and us from a dead endpoint.
 
-Each key has a guard around the one function that sends its requests. They pass, in this order: the breaker of the key
-(a refused key is not sent again and again), the breaker of the endpoint (shared by all keys), and the key's token
-bucket. A throttled request waits here if that is short; nothing else is tried again: the caller decides, and is told
-how long to stay away.
+Each key has a guard around the one function that sends its requests. They pass, in this order: what is known of their
+session, key, account and endpoint, so that nothing is asked that would only be refused again; the key's token bucket;
+and the connections, of which each key has a share. A throttled request waits here if that is short; nothing else is
+tried again: the caller decides, and is told how long to stay away.
 """
 
 import asyncio
@@ -13,12 +13,17 @@ from functools import partial
 from typing import Final
 
 from ..model.clock import Clock
-from ..model.errors import AgbError, ApiUnavailable, CredentialsRejected, NotLeading, Throttled
-from .breaker import Breaker, Outcome
+from ..model.errors import Throttled
+from ..shares import Shares
+from .breaker import Place
 from .bucket import PATIENCE, Lane, TokenBucket
 from .replies import Call, Reply
 from .requests import Request, Send
+from .verdicts import Endpoint, Standing
 
+CONNECTIONS: Final = 192
+"""Requests under way at once, for all keys: a key alone has 64. More only wait at the other end, and each needs a TLS
+handshake."""
 _ATTEMPTS: Final = 3
 _LONGEST_BLOCK: Final = 3600.0
 """Seconds of a `Retry-After` that are believed: a garbled header must not stop a key for ever."""
@@ -28,7 +33,7 @@ _LONGEST_GUESS: Final = 60.0
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Guards:
-    """Makes the guards of one endpoint's keys; all of them share the endpoint's breaker."""
+    """Makes the guards of one endpoint's keys; all of them share what is known of the endpoint."""
 
     qps: float
     """Requests per second that each key may make."""
@@ -37,31 +42,18 @@ class Guards:
     clock: Clock
     on_throttled: Callable[[], None]
     """Told of each answer of the API that asks for fewer requests."""
-    endpoint: Breaker = field(init=False)
+    endpoint: Endpoint = field(init=False)
+    _connections: Shares = field(init=False, default_factory=lambda: Shares(CONNECTIONS))
 
     def __post_init__(self) -> None:
-        self.endpoint = Breaker(
-            name="AGB endpoint",
-            judge=_endpoint_verdict,
-            threshold=5,
-            first_wait=1.0,
-            longest_wait=30.0,
-            clock=self.clock,
-        )
+        self.endpoint = Endpoint(clock=self.clock)
 
     def new(self, name: str) -> "Guard":
         """Make the guard of a key; `name` is for logs: the key's fingerprint, never the key."""
         return Guard(
             bucket=TokenBucket(qps=self.qps, burst=self.burst, clock=self.clock),
-            endpoint=self.endpoint,
-            key=Breaker(
-                name=f"API key {name}",
-                judge=_key_verdict,
-                threshold=1,
-                first_wait=30.0,
-                longest_wait=300.0,
-                clock=self.clock,
-            ),
+            connections=self._connections,
+            standing=Standing(name=name, endpoint=self.endpoint, clock=self.clock),
             clock=self.clock,
             on_throttled=self.on_throttled,
         )
@@ -69,12 +61,12 @@ class Guards:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Guard:
-    """The limits of one key, and what is known of it."""
+    """The limits of one key."""
 
     bucket: TokenBucket
-    endpoint: Breaker
-    key: Breaker
-    """Open while AGB refuses the key."""
+    connections: Shares
+    standing: Standing
+    """What is known of the key."""
     clock: Clock
     on_throttled: Callable[[], None]
     _blocked_at: float = field(init=False)
@@ -88,8 +80,8 @@ class Guard:
         """Put the limits around what sends the key's requests.
 
         Besides what `send` raises, and without a request, it may raise `CredentialsRejected` while the key is known to
-        be refused, `ApiUnavailable` while the endpoint is known to be dead, and `Throttled` while a `Retry-After` of
-        the API lasts.
+        be refused, `ApiUnavailable` while the account is known to fail or the endpoint to be dead, and `Throttled`
+        while a `Retry-After` of the API lasts.
         """
         return partial(self._guarded, send)
 
@@ -116,18 +108,18 @@ class Guard:
         return await self._attempt(send, request)
 
     async def _attempt(self, send: Send, request: Request) -> Reply:
-        self.key.check()
-        self.endpoint.check()
+        place = Place(session=request.session_id, kind="" if request.session_id else request.call.label)
+        self.standing.check(place)
         await self.bucket.take(Lane.PAGES if request.call is Call.LIST else Lane.PEOPLE)
-        # What was learned while waiting counts: the breakers are asked again. The endpoint's is the inner one, so
-        # that it never takes a refusal of the key's breaker for an answer of the endpoint.
-        with self.key.attempt(), self.endpoint.attempt():
-            sent_at = self.clock.now()
-            try:
-                reply = await send(request)
-            except Throttled as error:
-                self._throttled(error, sent_at=sent_at)
-                raise
+        async with self.connections.turn(self.standing.name):
+            # What was learned while waiting counts, so the breakers are asked again.
+            with self.standing.attempt(place):
+                sent_at = self.clock.now()
+                try:
+                    reply = await send(request)
+                except Throttled as error:
+                    self._throttled(error, sent_at=sent_at)
+                    raise
         self._guess = _FIRST_BLOCK
         return reply
 
@@ -142,27 +134,3 @@ class Guard:
             self.bucket.block(self.clock.jitter() * self._guess)
             self._guess = min(_LONGEST_GUESS, self._guess * 2)
         error.retry_after = self.bucket.blocked_for
-
-
-def _endpoint_verdict(outcome: BaseException | None) -> Outcome:
-    match outcome:
-        case ApiUnavailable(http_status=status) if status is None or status >= 500:
-            return Outcome.BAD
-        case NotLeading():
-            return Outcome.SILENT
-        case None | AgbError():
-            return Outcome.GOOD
-        case _:
-            return Outcome.SILENT
-
-
-def _key_verdict(outcome: BaseException | None) -> Outcome:
-    match outcome:
-        case CredentialsRejected():
-            return Outcome.BAD
-        case ApiUnavailable() | Throttled() | NotLeading():
-            return Outcome.SILENT
-        case None | AgbError():
-            return Outcome.GOOD
-        case _:
-            return Outcome.SILENT

@@ -18,7 +18,7 @@ from functools import partial
 import httpx
 
 from .. import __version__
-from ..model.errors import ApiUnavailable, NotLeading
+from ..model.errors import ApiUnavailable, EndpointUnreachable, NotLeading
 from .api_key import ApiKey
 from .client import SessionClient
 from .replies import MUTATING, Call, Reply, accepted, read_reply, refusal
@@ -149,6 +149,7 @@ class AgbApi:
 
     def _failure(self, call: Call, key: ApiKey, exc: Exception) -> ApiUnavailable:
         logger.debug("%s: %s: %s", call.label, type(exc).__name__, key.redact(str(exc)))
-        return ApiUnavailable(
-            f"{describe(exc)} ({self.endpoint})", outcome_unknown=call in MUTATING and not never_sent(exc)
-        )
+        message = f"{describe(exc)} ({self.endpoint})"
+        if never_sent(exc):
+            return EndpointUnreachable(message)
+        return ApiUnavailable(message, outcome_unknown=call in MUTATING)

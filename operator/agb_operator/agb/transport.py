@@ -15,7 +15,6 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-_CONNECTIONS: Final = 64
 _IDLE_SECONDS: Final = 15.0
 """How long an unused connection is kept: short, so that a broken network leaves few dead ones in the pool."""
 _MAX_BODY: Final = 8 * 1024 * 1024
@@ -54,7 +53,8 @@ def network(endpoint: str) -> httpx.AsyncBaseTransport:
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS),
+            # Without a limit of its own, in whose queue one tenant's requests would wait behind another's.
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=_IDLE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=proxy,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
 
-from ..model.errors import AgbError, CredentialsRejected, TransientError
+from ..model.errors import AgbError, TransientError
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import Listed, SessionClient
@@ -169,10 +169,11 @@ class Batcher:
         try:
             while roll.waiting:
                 await self._lap(client, roll)
-        except (TransientError, CredentialsRejected) as error:
+        except TransientError as error:
             _fail(roll.take_out(), error)
         except AgbError:
-            # The list is refused, or a token went bad on the way: neither says anything of the sessions.
+            # The list is refused, or a token went bad on the way: neither says anything of the sessions. If it is the
+            # key that is refused, its guard says so without a call.
             self._get(client, roll.take_out())
         except Exception as bug:
             _fail(roll.take_out(), bug)

@@ -6,6 +6,7 @@ or *must something change first?* (`TerminalError`); and *which reason do people
     AgbError
     ├── TransientError            try again: after `retry_after` seconds where that is known, else with back-off
     │   ├── ApiUnavailable        network failure, 5xx, an answer that is no answer
+    │   │   └── EndpointUnreachable   no request could be sent: names, connections, TLS
     │   ├── Throttled             429; the whole key waits
     │   ├── NotLeading            not sent, because another replica may be at work
     │   └── IllegalState          the call does not fit the session's state: look again, then decide
@@ -90,6 +91,10 @@ class TransientError(AgbError):
 
 class ApiUnavailable(TransientError):
     """No usable answer: connect, TLS, timeout, reset, 5xx, or a body that is not the API's."""
+
+
+class EndpointUnreachable(ApiUnavailable):
+    """No request could be sent: the name, the connection or TLS failed. That is the same for every key."""
 
 
 class Throttled(TransientError):

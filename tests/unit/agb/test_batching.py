@@ -10,7 +10,7 @@ import pytest
 from agb_operator.agb.batching import BatchedObserver
 from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import Accepted, Created, Listed
-from agb_operator.model.errors import AgbError, ApiUnavailable, CredentialsRejected, RequestRefused, Throttled
+from agb_operator.model.errors import AgbError, ApiUnavailable, RequestRefused, Throttled
 from agb_operator.model.states import Observation, SessionState, state_of
 
 pytestmark = pytest.mark.looptime
@@ -375,8 +375,8 @@ async def test_a_token_that_goes_bad_on_the_way_leads_to_single_looks() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ApiUnavailable("gone"), Throttled("slow down", retry_after=9.0), CredentialsRejected("no")],
-    ids=["unavailable", "throttled", "refused key"],
+    [ApiUnavailable("gone"), Throttled("slow down", retry_after=9.0)],
+    ids=["unavailable", "throttled"],
 )
 async def test_a_failing_list_fails_those_who_wait_instead_of_multiplying_the_calls(error: AgbError) -> None:
     client, watcher = account_of(300), observer()

@@ -16,13 +16,23 @@ from agb_operator.agb.guard import Guard, Guards
 from agb_operator.agb.replies import Call, Reply, read_reply
 from agb_operator.agb.requests import Request, client_over
 from agb_operator.model.clock import Clock
-from agb_operator.model.errors import AgbError, ApiUnavailable, CredentialsRejected, IllegalState, NotLeading, Throttled
+from agb_operator.model.errors import (
+    AgbError,
+    ApiUnavailable,
+    CredentialsRejected,
+    EndpointUnreachable,
+    IllegalState,
+    NotLeading,
+    Throttled,
+)
 from agb_operator.model.states import Observation
 
 pytestmark = pytest.mark.looptime
 
 REFUSED = CredentialsRejected("AGB refuses the API key", http_status=401)
-DEAD = ApiUnavailable("cannot connect to the AGB endpoint", outcome_unknown=True)
+DEAD = EndpointUnreachable("cannot connect to the AGB endpoint")
+FAILS = ApiUnavailable("AGB failed to serve the call", http_status=503)
+FORBIDDEN = CredentialsRejected("AGB refuses the API key", http_status=403, code="AccessDenied")
 
 
 @dataclass
@@ -61,15 +71,19 @@ class Watched:
     def _count(self) -> None:
         self.throttled += 1
 
-    def guard(self, api: ScriptedApi) -> SessionClient:
-        self.made.append(self.guards.new("0123abcd"))
-        return client_over(self.made[-1].around(api.send))
+    def guard(self, api: ScriptedApi, *, namespace: str = "ml") -> SessionClient:
+        guard = self.guards.new(f"key {len(self.made)}")
+        guard.standing.namespaces |= {namespace}
+        self.made.append(guard)
+        return client_over(guard.around(api.send))
 
     @property
     def open(self) -> list[str]:
         """What is held back at present."""
-        kinds = ["key"] * sum(guard.key.open_since is not None for guard in self.made)
-        return kinds + ["endpoint"] * (self.guards.endpoint.open_since is not None)
+        known = [guard.standing for guard in self.made]
+        kinds = ["key"] * sum(standing.key.open_since is not None for standing in known)
+        kinds += ["account"] * sum(standing.account.open_since is not None for standing in known)
+        return kinds + ["endpoint"] * self.guards.endpoint.is_dead
 
 
 def clock(jitter: Callable[[], float] = lambda: 0.0) -> Clock:
@@ -519,3 +533,127 @@ async def test_a_call_that_was_not_sent_for_want_of_the_lease_closes_no_breaker(
     with pytest.raises(NotLeading):
         await client.observe("s")
     assert len(watched.open) == 1
+
+
+# --- whose fault it is -----------------------------------------------------------------------------------------
+
+
+async def test_what_one_account_is_answered_is_never_held_against_another() -> None:
+    watched = Watched()
+    mine, theirs = ScriptedApi(), ScriptedApi(answer=lambda: FAILS, latency=0.0)
+    client = watched.guard(theirs)
+    await outcomes(*(client.pause(f"s{number}") for number in range(200)))
+    assert watched.open == ["account"]
+    await watched.guard(mine, namespace="other").pause("s")
+
+
+async def test_an_account_that_fails_is_tried_by_one_call_at_a_time_at_most_half_a_minute_apart() -> None:
+    api = ScriptedApi(answer=lambda: FAILS, latency=0.2)
+    client = Watched().guard(api)
+
+    async def resource(number: int) -> None:
+        while loop_time() < 600:
+            await outcomes(client.observe(f"s{number}"))
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(resource(number) for number in range(20)))
+    gaps = gaps_between(sorted(at for at in api.called_at if at > 2))
+    assert min(gaps) >= 1
+    assert 30 <= max(gaps) < 31.5
+
+
+async def test_a_session_that_fails_holds_up_no_other() -> None:
+    watched = Watched()
+    sick = ScriptedApi(latency=0.0)
+    client = watched.guard(sick)
+    await client.observe("healthy")
+    sick.answer = lambda: FAILS
+    for _ in range(20):
+        await outcomes(client.pause("sick"))
+    assert len(sick.calls) < 20, "it is left alone itself"
+    sick.answer = None
+    await client.pause("healthy")
+    assert watched.open == []
+
+
+@pytest.mark.parametrize("call", ["observe", "pause"])
+async def test_one_session_that_is_forbidden_is_not_the_key(call: str) -> None:
+    watched = Watched()
+    api = ScriptedApi(answer=lambda: FORBIDDEN, latency=0.0)
+    client = watched.guard(api)
+    for _ in range(3):
+        await outcomes(getattr(client, call)("forbidden"))
+    assert len(api.calls) == 1
+    api.answer = None
+    await client.pause("healthy")
+    api.answer = lambda: FORBIDDEN
+    await outcomes(client.pause("forbidden too"))
+    assert watched.open == [], "others have fared well meanwhile"
+    await outcomes(client.pause("a third"))
+    assert watched.open == ["key"]
+    with pytest.raises(CredentialsRejected):
+        await client.pause("healthy")
+    assert len(api.calls) == 4
+
+
+async def test_a_list_that_is_forbidden_is_that_kind_of_call() -> None:
+    api = ScriptedApi(answer=lambda: FORBIDDEN, latency=0.0)
+    client = Watched().guard(api)
+    for _ in range(3):
+        await outcomes(client.list_page())
+    assert len(api.calls) == 1
+    api.answer = None
+    await client.observe("s")
+    await asyncio.sleep(31)
+    await client.list_page()
+
+
+async def test_an_endpoint_that_fails_for_keys_of_two_namespaces_counts_as_dead_until_one_of_them_succeeds() -> None:
+    watched = Watched()
+    apis = [ScriptedApi(answer=lambda: FAILS, latency=0.0) for _ in range(3)]
+    same, other = [watched.guard(apis[0]), watched.guard(apis[1])], watched.guard(apis[2], namespace="other")
+    for client in same:
+        await outcomes(*(client.pause(f"s{number}") for number in range(9)))
+    assert watched.open == ["account", "account"], "one tenant's keys say nothing of the endpoint"
+    await outcomes(*(other.pause(f"s{number}") for number in range(9)))
+    assert watched.open == ["account"] * 3 + ["endpoint"]
+    for api in apis:
+        api.answer = None
+    await asyncio.sleep(1)
+    await other.pause("s")
+    calls = len(apis[0].calls)
+    await same[0].pause("s")
+    assert len(apis[0].calls) == calls + 1, "set free by the success of another key"
+
+
+async def test_a_breaker_that_opens_again_waits_as_shortly_as_at_first() -> None:
+    api = ScriptedApi(answer=lambda: DEAD, latency=0.0)
+    client = Watched().guard(api)
+    while loop_time() < 300:
+        await outcomes(client.observe("s"))
+        await asyncio.sleep(1)
+    api.answer = None
+    await asyncio.sleep(30)
+    await client.observe("s")
+    api.answer = lambda: DEAD
+    await outcomes(*(client.observe("s") for _ in range(6)))
+    api.answer = None
+    await asyncio.sleep(1.01)
+    await client.observe("s")
+
+
+async def test_a_key_that_hangs_leaves_connections_to_the_others() -> None:
+    watched = Watched(qps=10_000, burst=10_000)
+    hangs = ScriptedApi()
+    client = watched.guard(hangs)
+    await client.observe("first")
+    hangs.latency = 1000.0
+    hung = [asyncio.create_task(client.pause(f"s{number}")) for number in range(500)]
+    await asyncio.sleep(1)
+    assert len(hangs.calls) == 1 + 64
+    started = loop_time()
+    await watched.guard(ScriptedApi()).pause("s")
+    assert loop_time() - started == pytest.approx(0.1)
+    for task in hung:
+        task.cancel()
+    await asyncio.gather(*hung, return_exceptions=True)
