@@ -30,7 +30,8 @@ class FakeCluster:
     """The API server's part for AgbSessions: versions, generations, merge patches, finalizers, conflicts, a watch.
 
     `latency` is what each of the operator's requests takes, in (virtual) seconds. `fail` is raised by the operator's
-    next requests, one after the other. `on_secret_read` may fail the reads of a namespace's Secrets, or take its time.
+    next requests, one after the other. `on_secret_read` may fail the reads of a namespace's Secrets, or take its time;
+    `on_event` is the same for its Events.
     `busy` is what the operator is told when it asks whether it would have to wait.
     """
 
@@ -43,6 +44,7 @@ class FakeCluster:
     secret_reads: int = 0
     fail: list[ClusterError] = field(default_factory=list)
     on_secret_read: Callable[[str], Awaitable[None]] | None = None
+    on_event: Callable[[str], Awaitable[None]] | None = None
     listeners: list[Listener] = field(default_factory=list)
     watch_delay: float = 0.002
     busy: bool = False
@@ -171,6 +173,8 @@ class FakeCluster:
         action: str,
         message: str,
     ) -> None:
+        if self.on_event is not None:
+            await self.on_event(namespace)
         await self._travel()
         sent = SentEvent(
             event_id=event_id, at=at, namespace=namespace, name=name, severity=severity, reason=reason, message=message

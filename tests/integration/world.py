@@ -49,6 +49,7 @@ class RunningOperator:
         seed: int = 1,
         resync: float = 60.0,
         qps: float = 1000.0,
+        workers: int = WORKERS,
         own_key: str = "",
         own_key_namespaces: tuple[str, ...] = (),
         wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
@@ -59,7 +60,7 @@ class RunningOperator:
         self.parts = assemble(
             Settings(
                 resync=resync,
-                workers=WORKERS,
+                workers=workers,
                 api_qps=qps,
                 api_burst=round(qps) or 1,
                 cluster_name="test",
