@@ -131,3 +131,17 @@ async def test_one_session_that_answers_403_holds_up_no_other_of_its_key() -> No
         await world.ready("Paused", "a1")
         assert loop_time() - started <= PROMISE
         assert world.reason("a2") == "Running"
+
+
+async def test_looks_at_settled_sessions_that_take_long() -> None:
+    async with Tenants(resync=20.0) as world:
+        await world.a_has(MANY)
+        world.control.add_fault(Delay(seconds=15), endpoint="ListSession", key=KEY)
+        await asyncio.sleep(60)
+        for session_id in world.b_ids[:5]:
+            world.control.act(session_id, "pause")
+            drifted = loop_time()
+            await asyncio.sleep(1.5)
+            while world.control.session(session_id)["status"] != "RUNNING":
+                await asyncio.sleep(0.5)
+            assert loop_time() - drifted <= 22 + PROMISE, "it was found within one resync"
