@@ -5,9 +5,10 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from agb_operator.model.errors import ClusterError, Conflict, ObjectNotFound
+from agb_operator.model.event import RecordedEvent
 
 Listener = Callable[[str | None, dict[str, Any]], None]
 
@@ -160,27 +161,21 @@ class FakeCluster:
         await self._travel()
         return {key: o["metadata"]["uid"] for key, o in self.objects.items() if namespace in (None, key[0])}
 
-    async def record_event(
-        self,
-        *,
-        event_id: str,
-        at: datetime,
-        namespace: str,
-        name: str,
-        uid: str,
-        severity: Literal["Normal", "Warning"],
-        reason: str,
-        action: str,
-        message: str,
-    ) -> None:
+    async def record_event(self, recorded: RecordedEvent) -> None:
         if self.on_event is not None:
-            await self.on_event(namespace)
+            await self.on_event(recorded.key.namespace)
         await self._travel()
         sent = SentEvent(
-            event_id=event_id, at=at, namespace=namespace, name=name, severity=severity, reason=reason, message=message
+            event_id=recorded.event_id,
+            at=recorded.at,
+            namespace=recorded.key.namespace,
+            name=recorded.key.name,
+            severity="Warning" if recorded.event.warning else "Normal",
+            reason=recorded.event.reason,
+            message=recorded.event.message,
         )
-        if any((known.name, known.event_id) == (name, event_id) for known in self.events):
-            raise Conflict(f"Event {name}.{event_id} exists", http_status=409)
+        if any((known.name, known.event_id) == (sent.name, sent.event_id) for known in self.events):
+            raise Conflict(f"Event {sent.name}.{sent.event_id} exists", http_status=409)
         self.events.append(sent)
 
     # Inside

@@ -15,6 +15,7 @@ import httpx
 
 from agb_operator.agb.client import SessionClient
 from agb_operator.model.errors import ClusterUnavailable
+from agb_operator.model.event import RecordedEvent
 from agb_operator.model.states import Observation, state_of
 from fakes import FakeCluster
 from integration.world import World
@@ -153,9 +154,9 @@ class GatedCluster(FakeCluster):
         async with self._passing("read Secret"):
             return await super().read_secret(namespace, name)
 
-    async def record_event(self, **event: Any) -> None:
-        async with self._passing(f"send event {event['reason']}"):
-            await super().record_event(**event)
+    async def record_event(self, recorded: RecordedEvent) -> None:
+        async with self._passing(f"send event {recorded.event.reason}"):
+            await super().record_event(recorded)
 
     @asynccontextmanager
     async def _passing(self, request: str) -> AsyncIterator[None]:

@@ -11,6 +11,8 @@ import pytest
 
 from agb_operator.kube.cluster import Cluster, connect_cluster
 from agb_operator.model.errors import ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
+from agb_operator.model.event import Event, RecordedEvent
+from agb_operator.model.resource import ObjectKey
 from agb_operator.process.leader import Elector, Timing
 from control_plane import ControlPlane
 from kubectl import Kubectl
@@ -153,23 +155,17 @@ async def test_kubectl_shows_the_events(cluster: Cluster, kubectl: Kubectl, name
     apply_session(kubectl, namespace, "batch")
     uid = (await cluster.read(namespace, "batch"))["metadata"]["uid"]
     for reason, message in (("Paused", "the session is paused"), ("PauseTimedOut", "é" * 2000)):
+        event = Event(reason=reason, message=message, warning=True)
+        key = ObjectKey(namespace, "batch")
         await cluster.record_event(
-            event_id=reason.lower(),
-            at=datetime.now(UTC),
-            namespace=namespace,
-            name="batch",
-            uid=uid,
-            severity="Warning",
-            reason=reason,
-            action="Pause",
-            message=message,
+            RecordedEvent(event=event, key=key, uid=uid, at=datetime.now(UTC), event_id=reason.lower())
         )
     described = kubectl("describe", "agbs", "batch", "-n", namespace).out
     assert "the session is paused" in described
     assert "agb-operator" in described
     listed = json.loads(kubectl("get", "events.v1.events.k8s.io", "-n", namespace, "-o", "json").out)["items"]
     assert {event["reportingController"] for event in listed} == {"agb.cloud/agb-operator"}
-    assert {event["action"] for event in listed} == {"Pause"}
+    assert {event["action"] for event in listed} == {"Reconcile"}
     assert max(len(event["note"].encode()) for event in listed) <= 1024
     assert all(event["deprecatedLastTimestamp"] for event in listed)
 

@@ -10,13 +10,12 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterUnavailable, Conflict
-from ..model.resource import AgbSession, ObjectKey
-from ..policy.plan import Event
+from ..model.event import Event, RecordedEvent
+from ..model.resource import AgbSession
 
 logger = logging.getLogger(__name__)
 
@@ -40,29 +39,8 @@ class EventWriter(Protocol):
     def busy(self) -> bool:
         """Whether the next request would have to wait for its turn."""
 
-    async def record_event(
-        self,
-        *,
-        event_id: str,
-        at: datetime,
-        namespace: str,
-        name: str,
-        uid: str,
-        severity: Literal["Normal", "Warning"],
-        reason: str,
-        action: str,
-        message: str,
-    ) -> None:
+    async def record_event(self, recorded: RecordedEvent) -> None:
         """Create one Event about an AgbSession; a `Conflict` says that it is there already."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Event:
-    key: ObjectKey
-    uid: str
-    news: Event
-    at: datetime
-    event_id: str
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -75,18 +53,20 @@ class EventRecorder:
     """Says whether this replica may act at this very moment; asked right before each try."""
     clock: Clock
     _nanoseconds: int = field(init=False, default=0)
-    _waiting: asyncio.Queue[_Event] = field(init=False, default_factory=lambda: asyncio.Queue(ROOM))
+    _waiting: asyncio.Queue[RecordedEvent] = field(init=False, default_factory=lambda: asyncio.Queue(ROOM))
 
-    def record(self, session: AgbSession, news: Event) -> None:
+    def record(self, session: AgbSession, event: Event) -> None:
         """Take an Event that happens now; it is sent soon."""
         at = self.clock.wall()
         # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
         self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
-        event = _Event(key=session.key, uid=session.uid, news=news, at=at, event_id=f"{self._nanoseconds:x}")
+        recorded = RecordedEvent(
+            event=event, key=session.key, uid=session.uid, at=at, event_id=f"{self._nanoseconds:x}"
+        )
         try:
-            self._waiting.put_nowait(event)
+            self._waiting.put_nowait(recorded)
         except asyncio.QueueFull:
-            _drop(event, f"{ROOM} others wait")
+            _drop(recorded, f"{ROOM} others wait")
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -105,56 +85,46 @@ class EventRecorder:
 
     async def _send_all(self) -> None:
         while True:
-            event = await self._waiting.get()
-            await self._send_next(event, patience=PATIENCE)
+            recorded = await self._waiting.get()
+            await self._send_next(recorded, patience=PATIENCE)
 
-    async def _send_next(self, event: _Event, *, patience: float = 0.0) -> None:
+    async def _send_next(self, recorded: RecordedEvent, *, patience: float = 0.0) -> None:
         try:
-            await self._let_statuses_go_first(event, patience)
-            await self._send(event)
+            await self._let_statuses_go_first(recorded, patience)
+            await self._send(recorded)
         except asyncio.CancelledError:
             with contextlib.suppress(asyncio.QueueFull):
-                self._waiting.put_nowait(event)  # for `flush`; were it sent already, its name would be taken
+                self._waiting.put_nowait(recorded)  # for `flush`; were it sent already, its name would be taken
             raise
 
-    async def _let_statuses_go_first(self, event: _Event, patience: float) -> None:
+    async def _let_statuses_go_first(self, recorded: RecordedEvent, patience: float) -> None:
         for _ in range(round(patience / _BUSY_CHECK)):
-            if not self.cluster.busy or (self.clock.wall() - event.at).total_seconds() >= patience:
+            if not self.cluster.busy or (self.clock.wall() - recorded.at).total_seconds() >= patience:
                 return
             await asyncio.sleep(_BUSY_CHECK)
 
-    async def _send(self, event: _Event) -> None:
+    async def _send(self, recorded: RecordedEvent) -> None:
         wait = _FIRST_WAIT
         for tries_left in reversed(range(TRIES)):
             if not self.leads():
-                _drop(event, "this replica does not lead any more")
+                _drop(recorded, "this replica does not lead any more")
                 return
             try:
-                await self.cluster.record_event(
-                    event_id=event.event_id,
-                    at=event.at,
-                    namespace=event.key.namespace,
-                    name=event.key.name,
-                    uid=event.uid,
-                    severity="Warning" if event.news.warning else "Normal",
-                    reason=event.news.reason,
-                    action="Reconcile",
-                    message=event.news.message,
-                )
+                await self.cluster.record_event(recorded)
             except Conflict:
                 return  # the answer to an earlier try was lost
             except ClusterUnavailable as error:
                 if not tries_left:
-                    _drop(event, str(error))
+                    _drop(recorded, str(error))
                     return
                 await asyncio.sleep(max(wait, error.retry_after or 0.0))
                 wait *= 2
             except ClusterError as error:
-                _drop(event, str(error))
+                _drop(recorded, str(error))
                 return
             else:
                 return
 
 
-def _drop(event: _Event, why: str) -> None:
-    logger.warning("%s: event %s could not be sent: %s", event.key, event.news.reason, why)
+def _drop(recorded: RecordedEvent, why: str) -> None:
+    logger.warning("%s: event %s could not be sent: %s", recorded.key, recorded.event.reason, why)

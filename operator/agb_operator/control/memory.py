@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from ..agb.client import Created, SessionClient
+from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import SessionState
 from ..model.status import OperationType, SessionStatus
-from ..policy.plan import Action, Event, Recalled
+from ..policy.plan import Action, Recalled
 
 SAME_MOMENT: Final = 90.0
 """Seconds within which sessions that vanish have vanished together: one resync and its confirmation."""

@@ -30,13 +30,14 @@ from ..model.errors import (
     TerminalError,
     TransientError,
 )
+from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import Observation, SessionState
 from ..model.status import SessionStatus
 from ..policy import backoff
 from ..policy.decide import before_looking, decide
 from ..policy.on_error import on_error
-from ..policy.plan import FINAL, Action, Event, Input, Plan
+from ..policy.plan import FINAL, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
 from .memory import Memory, Remembered, Unwritten

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterRefused, NotLeading, ObjectNotFound
+from ..model.event import Event
 from ..model.resource import FINALIZER, AgbSession
 from ..model.status import OperationState, SessionStatus
 from ..model.status_json import merge_patch, status_to_dict
-from ..policy.plan import Event
 from .store import Store
 
 logger = logging.getLogger(__name__)

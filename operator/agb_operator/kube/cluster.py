@@ -13,12 +13,13 @@ import re
 import socket
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
 from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, ObjectNotFound, StartupError
+from ..model.event import RecordedEvent
 from .config import find_cluster, one_line
 from .connection import Connection
 
@@ -140,49 +141,39 @@ class Cluster:
         answer = await self._connection.request("GET", _object("/api/v1", "secrets", namespace, name))
         return {key: base64.b64decode(value) for key, value in (answer.get("data") or {}).items()}
 
-    async def record_event(
-        self,
-        *,
-        event_id: str,
-        at: datetime,
-        namespace: str,
-        name: str,
-        uid: str,
-        severity: Literal["Normal", "Warning"],
-        reason: str,
-        action: str,
-        message: str,
-    ) -> None:
-        """Create one Event about an AgbSession; `message` is cut to what an Event can hold.
+    async def record_event(self, recorded: RecordedEvent) -> None:
+        """Create one Event; its message is cut to what an Event can hold.
 
         A core/v1 Event with the fields of events.k8s.io/v1 beside the older ones: the newer API refuses
         timestamps that `kubectl get events --sort-by=.lastTimestamp`, as people type it, sorts by.
 
-        Args:
-            event_id: unique for the object; ends the Event's name.
-            at: when it happened.
-
         Raises:
             Conflict: there is an Event with this id.
         """
-        seconds = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        about = {"apiVersion": GROUP_VERSION, "kind": "AgbSession", "namespace": namespace, "name": name, "uid": uid}
-        event = {
-            "metadata": {"namespace": namespace, "name": f"{name[:230]}.{event_id}"},
-            "involvedObject": about,
-            "type": severity,
-            "reason": reason,
-            "action": action,
-            "message": _cut(message),
+        event, (namespace, name, kind) = recorded.event, recorded.key
+        seconds = recorded.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {
+            "metadata": {"namespace": namespace, "name": f"{name[:230]}.{recorded.event_id}"},
+            "involvedObject": {
+                "apiVersion": GROUP_VERSION,
+                "kind": kind,
+                "namespace": namespace,
+                "name": name,
+                "uid": recorded.uid,
+            },
+            "type": "Warning" if event.warning else "Normal",
+            "reason": event.reason,
+            "action": "Reconcile",
+            "message": _cut(event.message),
             "count": 1,
             "firstTimestamp": seconds,
             "lastTimestamp": seconds,
-            "eventTime": micro_time(at),
+            "eventTime": micro_time(recorded.at),
             "source": {"component": "agb-operator"},
             "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,
         }
-        await self._connection.request("POST", _objects("/api/v1", "events", namespace), event)
+        await self._connection.request("POST", _objects("/api/v1", "events", namespace), body)
 
     # Leases
 

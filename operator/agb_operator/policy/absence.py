@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from ..model.event import Event
 from ..model.resource import AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import (
@@ -21,7 +22,7 @@ from ..model.status import (
     timestamp,
 )
 from .backoff import BELIEVE_AFTER, SLOW, SUSPECT
-from .plan import Action, Draft, Event, Input
+from .plan import Action, Draft, Input
 from .transitions import finished, unexpected
 from .wording import of_look, of_no_look
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..model.event import Event
 from ..model.resource import AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
 from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
-from .plan import Action, Draft, Event, Input
+from .plan import Action, Draft, Input
 from .wording import begun, of_look, of_no_look
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
 from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
@@ -37,15 +38,6 @@ class Action(StrEnum):
 
 FINAL: Final = frozenset({Action.CREATE, Action.RELEASE, Action.END_DUPLICATE})
 """What costs or ends a session; nothing of it is done while its status cannot be written."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
-    """An Event for people: sent once the status that goes with it has been written."""
-
-    reason: str
-    message: str
-    warning: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Final
 
+from ..model.event import Event
 from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationState, OperationType, Reason, Truth
 from .backoff import CALL_SHOWS, SHORTEST, SLOW, UNKNOWN_STATE
-from .plan import Action, Draft, Event, Input
+from .plan import Action, Draft, Input
 from .wording import begun, of_look, phase_of, poll_delay, unfinished
 
 MANY_ATTEMPTS: Final = 3

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from agb_operator.control.event_recorder import PATIENCE, ROOM, TRIES, EventRecorder
 from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
-from agb_operator.policy.plan import Event
+from agb_operator.model.event import Event, RecordedEvent
 from fakes import FakeCluster
 from simulated import loop_time
 from unit.builders import a_session
@@ -81,9 +80,9 @@ async def test_at_most_two_are_under_way() -> None:
     under_way: list[int] = [0]
 
     class Counting(FakeCluster):
-        async def record_event(self, **event: Any) -> None:
+        async def record_event(self, recorded: RecordedEvent) -> None:
             under_way.append(under_way[-1] + 1)
-            await super().record_event(**event)
+            await super().record_event(recorded)
             under_way.append(under_way[-1] - 1)
 
     desk = Desk(Counting(latency=1.0))
@@ -120,8 +119,8 @@ async def test_while_the_api_server_is_away_an_event_waits() -> None:
 
 async def test_an_event_whose_answer_was_lost_is_there_once() -> None:
     class Forgetful(FakeCluster):
-        async def record_event(self, **event: Any) -> None:
-            await super().record_event(**event)
+        async def record_event(self, recorded: RecordedEvent) -> None:
+            await super().record_event(recorded)
             raise ClusterUnavailable("the connection broke")
 
     desk = Desk(Forgetful())
