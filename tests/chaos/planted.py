@@ -45,8 +45,8 @@ def unguarded_status() -> None:
     async def patch_status(
         self: Cluster, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        path = f"/apis/agb.cloud/v1alpha1/namespaces/{namespace}/agbsessions/{name}/status"
-        return await self._patch(path, {"status": patch})
+        path = "/apis/agb.cloud/v1alpha1/namespaces/{namespace}/agbsessions/{name}/status"
+        return await self._patch(path, namespace, name, {"status": patch})
 
     _replace(Cluster, "patch_status", patch_status)
 

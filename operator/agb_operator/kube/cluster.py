@@ -14,22 +14,27 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 
 from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, ObjectNotFound, StartupError
 from ..model.event import RecordedEvent
 from .config import find_cluster, one_line
-from .connection import Connection
+from .connection import Connection, Request
 
 logger = logging.getLogger(__name__)
 
 GROUP_VERSION: Final = "agb.cloud/v1alpha1"
 CONTROLLER: Final = "agb.cloud/agb-operator"
 
-SESSIONS = f"/apis/{GROUP_VERSION}"
-_LEASES = "/apis/coordination.k8s.io/v1"
+SESSIONS: Final = f"/apis/{GROUP_VERSION}"
+_ALL_SESSIONS: Final = f"{SESSIONS}/agbsessions"
+_SESSIONS: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbsessions"
+_SESSION: Final = _SESSIONS + "/{name}"
+_SECRETS: Final = "/api/v1/namespaces/{namespace}/secrets"
+_EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
+_LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+_LEASE: Final = _LEASES + "/{name}"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
 _NOTE_LIMIT = 1024
@@ -89,7 +94,7 @@ class Cluster:
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one AgbSession from etcd."""
-        return await self._connection.request("GET", _session(namespace, name))
+        return await self._ask(_SESSION, namespace, name)
 
     async def patch_status(
         self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
@@ -103,7 +108,7 @@ class Cluster:
             Conflict: the object has changed since `resource_version`, or is another one of the same name.
         """
         body = {"metadata": {"resourceVersion": resource_version}, "status": patch}
-        return await self._patch(_session(namespace, name) + "/status", body)
+        return await self._patch(_SESSION + "/status", namespace, name, body)
 
     async def set_finalizers(
         self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
@@ -114,17 +119,14 @@ class Cluster:
             Conflict: the object has changed since `resource_version`, or is another one of the same name.
         """
         metadata = {"resourceVersion": resource_version, "finalizers": finalizers or None}
-        return await self._patch(_session(namespace, name), {"metadata": metadata})
+        return await self._patch(_SESSION, namespace, name, {"metadata": metadata})
 
     async def list_names(self, namespace: str | None = None) -> dict[tuple[str, str], str]:
         """List (namespace, name) -> uid of all AgbSessions, of one namespace or of all, without their content."""
         found: dict[tuple[str, str], str] = {}
         token = ""
         while True:
-            query = f"?limit={_PAGE}" + (f"&continue={quote(token, safe='')}" if token else "")
-            page = await self._connection.request(
-                "GET", _objects(SESSIONS, "agbsessions", namespace) + query, accept=_METADATA_ONLY
-            )
+            page = await self._list_page(namespace, limit=_PAGE, token=token)
             if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
                 raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
             for item in page.get("items") or ():
@@ -138,7 +140,7 @@ class Cluster:
 
     async def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
         """Read the entries of one Secret."""
-        answer = await self._connection.request("GET", _object("/api/v1", "secrets", namespace, name))
+        answer = await self._ask(_SECRETS + "/{name}", namespace, name)
         return {key: base64.b64decode(value) for key, value in (answer.get("data") or {}).items()}
 
     async def record_event(self, recorded: RecordedEvent) -> None:
@@ -173,22 +175,22 @@ class Cluster:
             "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,
         }
-        await self._connection.request("POST", _objects("/api/v1", "events", namespace), body)
+        await self._ask(_EVENTS, namespace, method="POST", body=body)
 
     # Leases
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one Lease."""
-        return await self._connection.request("GET", _object(_LEASES, "leases", namespace, name))
+        return await self._ask(_LEASE, namespace, name)
 
     async def create_lease(self, namespace: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease; a `Conflict` says that somebody was faster."""
         body = {"metadata": {"namespace": namespace, "name": name}, "spec": spec}
-        return await self._connection.request("POST", _objects(_LEASES, "leases", namespace), body)
+        return await self._ask(_LEASES, namespace, method="POST", body=body)
 
     async def update_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Write a Lease over the version it was read at; a `Conflict` says that somebody was faster."""
-        return await self._connection.request("PUT", _object(_LEASES, "leases", namespace, name), lease)
+        return await self._ask(_LEASE, namespace, name, method="PUT", body=lease)
 
     # Start
 
@@ -218,7 +220,7 @@ class Cluster:
 
     async def _check_once(self, namespaces: Collection[str]) -> None:
         try:
-            served = await self._connection.request("GET", SESSIONS)
+            served = await self._connection.request(Request(path=SESSIONS))
             if not {"agbsessions", "agbsessions/status"} <= {item["name"] for item in served["resources"]}:
                 raise _NotYet(_no_crd(self.server))
             await self._check_rights(namespaces)
@@ -240,16 +242,28 @@ class Cluster:
         """See that the sessions can be listed in one of the namespaces: the others wait for rights of their own."""
         refusals: list[ClusterForbidden] = []
         for namespace in namespaces or (None,):
-            path = _objects(SESSIONS, "agbsessions", namespace) + "?limit=1"
             try:
-                await self._connection.request("GET", path, accept=_METADATA_ONLY)
+                await self._list_page(namespace, limit=1)
             except ClusterForbidden as exc:
                 refusals.append(exc)
         if len(refusals) >= len(namespaces or (None,)):
             raise refusals[0]
 
-    async def _patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._connection.request("PATCH", path, body, content="application/merge-patch+json")
+    async def _list_page(self, namespace: str | None, *, limit: int, token: str = "") -> dict[str, Any]:
+        query: list[tuple[str, str | int]] = [("limit", limit)]
+        if token:
+            query.append(("continue", token))
+        if namespace is None:
+            request = Request(path=_ALL_SESSIONS, query=query, accept=_METADATA_ONLY)
+            return await self._connection.request(request)
+        return await self._ask(_SESSIONS, namespace, query=query, accept=_METADATA_ONLY)
+
+    async def _patch(self, path: str, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._ask(path, namespace, name, method="PATCH", body=body, content="application/merge-patch+json")
+
+    async def _ask(self, path: str, namespace: str, name: str | None = None, **more: Any) -> dict[str, Any]:
+        names = {"namespace": _checked(namespace)} | ({} if name is None else {"name": _checked(name)})
+        return await self._connection.request(Request(path=path, names=names, **more))
 
 
 class _NotYet(Exception):
@@ -259,18 +273,6 @@ class _NotYet(Exception):
 def micro_time(moment: datetime) -> str:
     """Write a moment as Kubernetes' MicroTime: UTC, always six digits."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _objects(api: str, resource: str, namespace: str | None) -> str:
-    return f"{api}/{resource}" if namespace is None else f"{api}/namespaces/{_checked(namespace)}/{resource}"
-
-
-def _object(api: str, resource: str, namespace: str, name: str) -> str:
-    return f"{_objects(api, resource, namespace)}/{_checked(name)}"
-
-
-def _session(namespace: str, name: str) -> str:
-    return _object(SESSIONS, "agbsessions", namespace, name)
 
 
 def _checked(name: str) -> str:
