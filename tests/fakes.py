@@ -95,6 +95,16 @@ class FakeCluster:
         )
         self._changed("MODIFIED", known)
 
+    def touch(self, namespace: str, name: str) -> None:
+        """Have the watch tell of a resource as it is now, after somebody has written to `objects`."""
+        self._changed("MODIFIED", self.objects[namespace, name])
+
+    def relist(self) -> None:
+        """Have the watch list everything anew, as it does after its history was compacted."""
+        for known in list(self.objects.values()):
+            for listener in self.listeners:
+                listener(None, copy.deepcopy(known))
+
     def delete(self, namespace: str, name: str) -> None:
         """Delete a resource: at once without finalizers, else it waits for them."""
         known = self.objects[namespace, name]

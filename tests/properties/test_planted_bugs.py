@@ -1,4 +1,4 @@
-"""The life machines find bugs: each one planted here makes them make them fail within a thousand lives or so."""
+"""The life machines find bugs: each one planted here makes them fail within a thousand lives or so."""
 
 from collections.abc import Callable
 from typing import Any

@@ -133,12 +133,7 @@ async def test_a_worker_that_crashes_ends_all_of_them(queue: WorkQueue, monkeypa
     assert caught.group_contains(RuntimeError, match="a bug")
 
 
-async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() -> None:
-    cluster, store = FakeCluster(), Store()
-    for name in ("stays", "goes"):
-        store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
-    cluster.delete("ml", "goes")
-    cluster.apply("ml", "new", {"sessionId": "session-new"})
+def a_relist(cluster: FakeCluster, store: Store) -> Relist:
     informer = Informer(
         store=store,
         queue=a_queue(),
@@ -146,17 +141,42 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() ->
         memory=Memory(clock=loop_time),
         on_activity=lambda: None,
     )
-    relist = Relist(
+    return Relist(
         cluster=cluster,
         store=store,
         informer=informer,
         namespaces=("ml",),
         interval=300.0,
     )
+
+
+async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_next_round() -> None:
+    cluster, store = FakeCluster(), Store()
+    for name in ("stays", "goes"):
+        store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
+    cluster.delete("ml", "goes")
+    cluster.apply("ml", "new", {"sessionId": "session-new"})
+    relist = a_relist(cluster, store)
     task = asyncio.create_task(relist.run())
     await asyncio.sleep(299)
     assert ObjectKey("ml", "goes") in {session.key for session in store}
     await asyncio.sleep(2)
     assert sorted(session.key.name for session in store) == ["new", "stays"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_was_deleted_in_a_gap_of_the_watch_is_told_by_its_next_list_at_once() -> None:
+    cluster, store = FakeCluster(), Store()
+    for name in ("stays", "goes"):
+        store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
+    cluster.delete("ml", "goes")
+    cluster.apply("ml", "new", {"sessionId": "session-new"})
+    relist = a_relist(cluster, store)
+    task = asyncio.create_task(relist.run())
+    relist.note_list()
+    await asyncio.sleep(1)
+
+    assert [session.key.name for session in store] == ["stays"], "what the list brings is the watch's to tell"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from agb_operator.control.store import Store
 from agb_operator.model.errors import AgbError
-from agb_operator.model.resource import FINALIZER, AgbSession
+from agb_operator.model.resource import FINALIZER, UID_LABEL, AgbSession
 from agb_operator.model.states import Observation, SessionState, state_of
 from agb_operator.model.status import (
     Condition,
@@ -23,6 +23,7 @@ from agb_operator.model.status_json import status_from_dict, status_to_dict
 from agb_operator.policy import decide as policy
 from agb_operator.policy import on_error as errors
 from agb_operator.policy.plan import Action, Input, Plan, Recalled
+from agb_operator.policy.proof import Evidence
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NO_FACTS = Recalled()
@@ -158,10 +159,17 @@ def not_found(session_id: str = ID) -> Observation:
     return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=0.0)
 
 
+def ours(session: AgbSession) -> Evidence:
+    """Give the proof that a session is the resource's."""
+    return Evidence(labels={UID_LABEL: session.uid})
+
+
 def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, facts: Recalled = NO_FACTS) -> Plan:
-    """Decide after a look; on a deletion that is through, nothing else is found that carries the resource's UID."""
+    """Decide after a look; what is asked for besides is as it should be: our labels, and nothing else that has them."""
     given = Input(session=session, now=now, recalled=facts, seen=look)
     decided = policy.decide(given)
+    if decided.action == Action.READ_LABELS:
+        return policy.decide(replace(given, evidence=ours(session)))
     return policy.decide(replace(given, found=())) if decided.action == Action.LOOK_UP else decided
 
 
@@ -169,7 +177,7 @@ def plan_creation(
     session: AgbSession, found: Sequence[Observation], *, now: datetime = NOW, facts: Recalled = NO_FACTS
 ) -> Plan:
     """Decide for a resource without a session; `found` is what carries its UID."""
-    return policy.decide(Input(session=session, now=now, recalled=facts, found=found))
+    return policy.decide(Input(session=session, now=now, recalled=facts, found=found, evidence=ours(session)))
 
 
 def before_looking(session: AgbSession, *, facts: Recalled = NO_FACTS) -> Plan | None:

@@ -38,6 +38,13 @@ class ApiKey:
         """Return the secret itself, for the header that carries it and for nothing else."""
         return self._value
 
+    def witness(self, subject: str) -> str:
+        """Name the key for one subject, such as a session, so that a status can tell that the same key was used.
+
+        It is a truncated SHA-256 over both, so it neither gives the key away nor links one subject to another.
+        """
+        return hashlib.sha256(f"{subject}\n{self._value}".encode()).hexdigest()[:16]
+
     def redact(self, text: str) -> str:
         """Return `text` without the secret, should a remote text repeat it."""
         return text.replace(self._value, _SHOWN)

@@ -46,6 +46,9 @@ class Listed:
 class SessionClient(Protocol):
     """The calls of one account (one API key)."""
 
+    def witness(self, subject: str) -> str:
+        """Name the key of these calls for one subject, a session or a resource, without giving it away."""
+
     async def observe(self, session_id: str) -> Observation:
         """Look at one session; one that is not found is an observation (`NOT_FOUND`), not an error."""
 

@@ -50,6 +50,8 @@ class _Entry:
     retry_at: float = float("-inf")
     """When the next read makes sense after one that failed."""
     key: ApiKey | None = None
+    before: ApiKey | None = None
+    """The last other key that AGB did not refuse: a typo in the Secret must not block a deletion."""
     problem: CredentialsMissing | None = None
 
 
@@ -105,6 +107,8 @@ class Credentials:
             raise ApiUnavailable(
                 f"Secret {session.secret.name} could not be read yet.", retry_after=entry.retry_at - self.clock.now()
             )
+        if session.deleting and entry.before is not None and self._refused_since(entry) is not None:
+            return self._client(entry.before, session.key.namespace)
         return self._client(entry.key, session.key.namespace)
 
     def may_have_another_key(self, session: AgbSession) -> bool:
@@ -125,7 +129,8 @@ class Credentials:
         """Forget the Secrets and accounts that no resource uses any more."""
         for unused in self._entries.keys() - set(used):
             del self._entries[unused]
-        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
+        entries = self._entries.values()
+        keys = {entry.key for entry in entries} | {entry.before for entry in entries} | {self.own_key}
         for key in self._accounts.keys() - keys:
             del self._accounts[key]
 
@@ -215,6 +220,8 @@ class Credentials:
                 f"Entry {ref.entry} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
             )
             return
+        if entry.key not in (None, key) and self._refused_since(entry) is None:
+            entry.before = entry.key
         entry.key = key
 
 

@@ -72,7 +72,7 @@ class AgbApi:
             key: what they are sent with.
             within: puts limits around what sends a request; without it there are none.
         """
-        return client_over(within(partial(self._send, key)))
+        return client_over(within(partial(self._send, key)), key.witness)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -8,11 +8,15 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ..model.errors import ApiUnavailable, SessionNotFound
 from ..model.states import Observation, SessionState, state_of
 from .client import Accepted, Created, Listed, SessionClient
 from .replies import Call, Reply, field, shown, text
+
+_MOST_SESSIONS: Final = 10**9
+"""Sessions that an account may have; more is a number gone wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +34,9 @@ Send = Callable[[Request], Awaitable[Reply]]
 """Sends a request and gives its accepted answer; raises any `AgbError`."""
 
 
-def client_over(send: Send) -> SessionClient:
-    """Give the calls of the key that `send` sends with."""
-    return _Client(send=send)
+def client_over(send: Send, witness: Callable[[str], str] = lambda _: "") -> SessionClient:
+    """Give the calls of the key that `send` sends with and that `witness` names."""
+    return _Client(send=send, name_key=witness)
 
 
 @dataclass(kw_only=True, slots=True, eq=False, weakref_slot=True)
@@ -41,6 +45,10 @@ class _Client:
 
     send: Send
     """Sends a request of this key, within its limits."""
+    name_key: Callable[[str], str]
+
+    def witness(self, subject: str) -> str:
+        return self.name_key(subject)
 
     async def observe(self, session_id: str) -> Observation:
         taken_at = asyncio.get_running_loop().time()
@@ -54,6 +62,13 @@ class _Client:
                 taken_at=taken_at,
                 request_id=exc.request_id,
             )
+        told = text(reply.data_fields, "sessionId")
+        if told and told != session_id:
+            raise ApiUnavailable(
+                "AGB answered getSession with another session than the one asked for",
+                http_status=reply.status,
+                request_id=reply.request_id,
+            )
         return _observation(
             session_id, text(reply.data_fields, "status"), taken_at=taken_at, request_id=reply.request_id
         )
@@ -64,8 +79,10 @@ class _Client:
             query["nextToken"] = token
         taken_at = asyncio.get_running_loop().time()
         reply = await self.send(Request(call=Call.LIST, query=query))
-        total = field(reply.fields, "count")
-        total = total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+        count = field(reply.fields, "count")
+        total = None  # also for a number that no account can mean: it would only be reckoned with
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST_SESSIONS:
+            total = count
         next_token = field(reply.fields, "nextToken")
         rows = reply.data
         if rows is None and not total:
@@ -78,7 +95,7 @@ class _Client:
             )
         return Listed(
             sessions=[
-                _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at)
+                _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at, listed=True)
                 for row in rows
                 if isinstance(row, dict) and text(row, "sessionId")
             ],
@@ -129,7 +146,9 @@ class _Client:
         return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in labels.items()}
 
 
-def _observation(session_id: str, status: str, *, taken_at: float, request_id: str = "") -> Observation:
+def _observation(
+    session_id: str, status: str, *, taken_at: float, request_id: str = "", listed: bool = False
+) -> Observation:
     status = status if state_of(status) is not SessionState.UNKNOWN else shown(status, limit=64)
     return Observation(
         session_id=session_id,
@@ -137,4 +156,5 @@ def _observation(session_id: str, status: str, *, taken_at: float, request_id: s
         state=state_of(status),
         taken_at=taken_at,
         request_id=request_id,
+        listed=listed,
     )

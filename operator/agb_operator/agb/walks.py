@@ -205,7 +205,7 @@ class Batcher:
 
     def _note(self, page: Listed) -> None:
         """Keep what a page tells, and serve those for whom it is good enough, whichever list they wait for."""
-        for seen in page.sessions:
+        for seen in filter(lambda row: row.status, page.sessions):  # a row without one says nothing: it is asked
             self._seen[seen.session_id] = seen
             for roll in (self._own, self._all):
                 for look in list(roll.waiting.get(seen.session_id, ())):

@@ -1,19 +1,17 @@
-"""Carries out the steps of a creation: looks sessions up by the label that holds the resource's UID, and creates them.
+"""Carries out the steps of a creation: creates sessions, and ends those that an interrupted create has left.
 
 Which step it is, and what becomes of a duplicate, is decided in `policy.creation`.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..agb.client import SessionClient
-from ..agb.pages import PageWalk
 from ..model.clock import Clock
 from ..model.errors import AgbError
 from ..model.resource import AgbSession
-from ..model.states import Observation, SessionState
-from ..policy.creation import create_attempts, created, living
+from ..model.states import SessionState
+from ..policy.creation import create_attempts, created
 from ..policy.plan import Input, Plan, finish
 from .memory import Remembered
 
@@ -22,36 +20,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Creation:
-    """Owns the look-ups and the call createSession."""
+    """Owns the call createSession, and the calls that end a duplicate."""
 
     cluster_name: str
     """Value of the label `agb-operator-cluster` on created sessions."""
     clock: Clock
-
-    async def look_up(
-        self, session: AgbSession, remembered: Remembered, client: SessionClient
-    ) -> Sequence[Observation]:
-        """Find the other living sessions that carry the resource's UID; the first was looked at by itself.
-
-        Raises:
-            AgbError: the list, or the look, failed.
-        """
-        if not remembered.intent_is_ours and remembered.create_sent_at is None:
-            remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
-        listed = await self._listed(session, client)
-        others = [seen for seen in living(listed) if seen.session_id != session.session_id]
-        if not others or not session.session_id:
-            return others
-        # Lists may be old, and a release is for good.
-        return [await client.observe(others[0].session_id), *others[1:]]
-
-    async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
-        found: dict[str, Observation] = {}
-        walk = PageWalk(client=client, labels=session.owner_labels())
-        while not walk.ended:
-            page = await walk.next_page()
-            found.update((seen.session_id, seen) for seen in page.sessions)
-        return list(found.values())
 
     async def create(self, given: Input, remembered: Remembered, client: SessionClient) -> Plan:
         """Send createSession; returns what is to be written.

@@ -36,7 +36,7 @@ class Informer:
         if kind == "DELETED":
             self.gone(session)
             return
-        before = self.store.put(session)
+        before = self.store.put(session, listed=kind is None)
         current = self.store.get(session.key)
         if before is None or before.uid != session.uid:
             if not is_settled(session) or session.status.may_have_duplicates:

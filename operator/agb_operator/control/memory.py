@@ -8,7 +8,7 @@ from typing import Final
 
 from ..agb.client import Created, SessionClient
 from ..model.event import Event
-from ..model.resource import AgbSession, ObjectKey
+from ..model.resource import AgbSession, ObjectKey, SecretRef
 from ..model.states import SessionState
 from ..model.status import OperationType, SessionStatus
 from ..policy.plan import Action, Recalled
@@ -109,16 +109,21 @@ class _Sight:
     seen: set[ObjectKey] = field(default_factory=set)
     missing: dict[ObjectKey, float] = field(default_factory=dict)
     moments: list[float] = field(default_factory=list)
+    seen_at: float = float("-inf")
+    """When it last saw any of them."""
+    proven_for: set[tuple[str, SecretRef | None]] = field(default_factory=set)
+    """Where the key has taken the place of another one and sees what that one saw: both belong to one account."""
 
-    def note(self, key: ObjectKey, *, missing_at: float | None) -> None:
-        """Note that a resource's session is seen (None), or is missing since then at the latest."""
-        if missing_at is None:
+    def note(self, key: ObjectKey, now: float, *, sees: bool) -> None:
+        """Note whether a resource's session is seen at this time."""
+        if sees:
             self.forget(key)
             self.seen.add(key)
+            self.seen_at = now
         elif key not in self.missing:
             self.seen.discard(key)
-            self.missing[key] = missing_at
-            insort(self.moments, missing_at)
+            self.missing[key] = now
+            insort(self.moments, now)
 
     def forget(self, key: ObjectKey) -> None:
         self.seen.discard(key)
@@ -127,9 +132,9 @@ class _Sight:
             del self.moments[bisect_left(self.moments, since)]
 
     def vanished_together(self, key: ObjectKey) -> bool:
-        """Tell whether most sessions of the key vanished in the moment in which this one did."""
+        """Tell whether most sessions of the key vanished in the moment of this one, and none was seen since."""
         since = self.missing.get(key)
-        if since is None:
+        if since is None or self.seen_at > since + SAME_MOMENT:
             return False
         together = bisect_right(self.moments, since + SAME_MOMENT) - bisect_left(self.moments, since - SAME_MOMENT)
         return together >= SUSPICIOUS and together > len(self.seen)
@@ -177,7 +182,7 @@ class Memory:
             owner=owner,
         )
 
-    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient) -> None:
+    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient, witness: str = "") -> None:
         """Note what a look through a client has found."""
         now, key = self._clock(), session.key
         self.of(session).note_state(state, now)
@@ -186,11 +191,18 @@ class Memory:
             self._client_of[key] = client
         sight = self._sights.setdefault(client, _Sight())
         if state != SessionState.NOT_FOUND:
-            sight.note(key, missing_at=None)
+            sight.note(key, now, sees=True)
+            if session.status.seen_with not in ("", witness):
+                sight.proven_for.add((session.key.namespace, session.secret))
         elif session.status.session_status:  # one that nobody ever saw has not vanished
-            sight.note(key, missing_at=now)
+            sight.note(key, now, sees=False)
         else:
             sight.seen.discard(key)
+
+    def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
+        """Tell whether the key that took the place of a resource's key before has seen one of that key's sessions."""
+        sight = self._sights.get(client)
+        return sight is not None and (session.key.namespace, session.secret) in sight.proven_for
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
@@ -198,5 +210,5 @@ class Memory:
             return
         sight = self._sights[client]
         sight.forget(key)
-        if not sight.seen and not sight.missing:
+        if not sight.seen and not sight.missing and not sight.proven_for:
             del self._sights[client]

@@ -9,11 +9,9 @@ was not taken is tried again by itself, without another look.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials
 from ..metrics import Metrics
@@ -32,7 +30,7 @@ from ..model.errors import (
 )
 from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
-from ..model.states import Observation, SessionState
+from ..model.states import SessionState
 from ..model.status import SessionStatus
 from ..policy import backoff
 from ..policy.decide import before_looking, decide
@@ -40,6 +38,7 @@ from ..policy.on_error import on_error
 from ..policy.plan import FINAL, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
+from .evidence import Gatherer
 from .memory import Memory, Remembered, Unwritten
 from .status_writer import StatusWriter
 from .store import Store
@@ -62,8 +61,7 @@ class Reconciler:
     memory: Memory
     credentials: Credentials
     """Gives each resource its client."""
-    observer: BatchedObserver
-    """Looks at sessions."""
+    gatherer: Gatherer
     status_writer: StatusWriter
     creation: Creation
     metrics: Metrics
@@ -99,18 +97,18 @@ class Reconciler:
         if isinstance(judgement, Undecided):
             return UNDECIDED
         recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
-        given = Input(session=session, now=self.clock.wall(), recalled=recalled)
+        given = Input(session=session, now=self.clock.wall(), recalled=recalled, cluster_name=self.cluster_name)
         plan = before_looking(given) or unreported(given, remembered)
         if plan is not None:
             return await self._carry_out(given, remembered, plan, None)
         client: SessionClient | None = None
         try:
             client = await self.credentials.client_of(session)
+            given = self.gatherer.key(given, client)
             if session.session_id:
-                given = await self._look(given, remembered, client)
-                if self.claims.note(
-                    session, sees=given.seen is not None and given.seen.state != SessionState.NOT_FOUND
-                ):
+                given = await self.gatherer.look(given, remembered, client)
+                sees = given.seen is not None and given.seen.state != SessionState.NOT_FOUND
+                if self.claims.note(session, sees=sees):
                     return UNDECIDED
                 if isinstance(self.claims.judge(session), Theirs):
                     return 0.0  # an older resource has begun to manage it during the look
@@ -121,19 +119,13 @@ class Reconciler:
             plan = self._on_error(replace(given, seen=None), remembered, error, attempted=Action.NONE)
         return await self._carry_out(given, remembered, plan, client)
 
-    async def _look(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
-        session = given.session
-        seen = await self.observer.observe(
-            client, session.session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
-        )
-        self.memory.note_look(session, seen.state, client=client)
-        return replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
-
     async def _decide(self, given: Input, remembered: Remembered, client: SessionClient) -> tuple[Input, Plan]:
         plan = decide(given)
         if plan.action == Action.LOOK_UP:
-            found = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
-            given = replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(given.session))
+            given = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
+            plan = decide(given)
+        elif plan.action == Action.READ_LABELS:
+            given = await self.gatherer.labels(given, client)
             plan = decide(given)
         if plan.action == Action.NONE and plan.requeue and given.seen is not None:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.
@@ -141,17 +133,15 @@ class Reconciler:
             plan = replace(plan, requeue=backoff.rest_of(plan.requeue, age=age))
         return given, plan
 
-    async def _look_up(
-        self, given: Input, remembered: Remembered, client: SessionClient, *, may_wait: bool
-    ) -> Sequence[Observation] | None:
-        """Find the other sessions of the resource; None if that failed and something else is decided already."""
+    async def _look_up(self, given: Input, remembered: Remembered, client: SessionClient, *, may_wait: bool) -> Input:
+        """Find the other sessions of the resource; if that fails, and something else is decided already, go on."""
         try:
-            return await self.creation.look_up(given.session, remembered, client)
+            return await self.gatherer.look_up(given, remembered, client)
         except AgbError as error:
             if not may_wait:
                 raise
             self._on_duplicate_error(given, remembered, error, "looked for")
-            return None
+            return replace(given, recalled=self.memory.recall(given.session))
 
     async def _carry_out(
         self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient | None

@@ -43,6 +43,7 @@ class Relist:
     """The ones watched; empty for the whole cluster."""
     interval: float
     """Seconds between rounds."""
+    _listed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _wanted: asyncio.Queue[ObjectKey] = field(init=False, default_factory=asyncio.Queue)
     _reading: set[ObjectKey] = field(init=False, default_factory=set)
 
@@ -50,8 +51,13 @@ class Relist:
         """Go on with rounds and reads until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._rounds(), name="relist rounds")
+            group.create_task(self._after_lists(), name="relist after a list")
             for number in range(_READERS):
                 group.create_task(self._read_all(), name=f"relist reader {number}")
+
+    def note_list(self) -> None:
+        """Note that the watch lists everything anew: what was deleted meanwhile is told by no event."""
+        self._listed.set()
 
     def fetch(self, key: ObjectKey) -> None:
         """Have a resource read that the watch has missed or may not tell of; soon, and once however often asked."""
@@ -59,8 +65,13 @@ class Relist:
             self._reading.add(key)
             self._wanted.put_nowait(key)
 
-    async def round(self, namespace: str | None) -> None:
-        """Compare the API server's names of one namespace (None: of all) with the store once."""
+    async def round(self, namespace: str | None, *, unknown: bool = True) -> None:
+        """Compare the API server's names of one namespace (None: of all) with the store once.
+
+        Args:
+            namespace: the one.
+            unknown: read what the store does not know; else only what is gone is told.
+        """
         # Only what was known before the list began can be missing from it.
         known = {s.key: s.uid for s in self.store if namespace in (None, s.key.namespace)}
         names = {ObjectKey(*name): uid for name, uid in (await self.cluster.list_names(namespace)).items()}
@@ -68,7 +79,7 @@ class Relist:
             session = self.store.get(key)
             if names.get(key) != uid and session is not None and session.uid == uid:
                 self.informer.gone(session)
-        for key, uid in names.items():
+        for key, uid in names.items() if unknown else ():
             session = self.store.get(key)
             if session is None or session.uid != uid:
                 self.fetch(key)
@@ -76,11 +87,21 @@ class Relist:
     async def _rounds(self) -> None:
         while True:
             await asyncio.sleep(self.interval)
-            for namespace in self.namespaces or (None,):
-                try:
-                    await self.round(namespace)
-                except ClusterError as error:
-                    logger.warning("the AgbSessions could not be listed: %s", error)
+            await self._everywhere(unknown=True)
+
+    async def _after_lists(self) -> None:
+        while True:
+            await self._listed.wait()
+            self._listed.clear()
+            # The list itself is being read: what it brings is the watch's to tell.
+            await self._everywhere(unknown=False)
+
+    async def _everywhere(self, *, unknown: bool) -> None:
+        for namespace in self.namespaces or (None,):
+            try:
+                await self.round(namespace, unknown=unknown)
+            except ClusterError as error:
+                logger.warning("the AgbSessions could not be listed: %s", error)
 
     async def _read_all(self) -> None:
         while True:

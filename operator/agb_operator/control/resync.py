@@ -110,7 +110,8 @@ class Resync:
         known = self.store.get(session.key)
         if known is None or known.uid != session.uid:
             return
-        if look is None or look.status != known.status.session_status:
+        seen_by_another_key = known.status.seen_with not in ("", client.witness(known.session_id))
+        if look is None or look.status != known.status.session_status or seen_by_another_key:
             self.queue.add(session.key)
         else:
             self.memory.note_look(known, look.state, client=client)

@@ -15,6 +15,7 @@ class Store:
 
     def __init__(self) -> None:
         self._sessions: dict[ObjectKey, AgbSession] = {}
+        self._by_uid: dict[str, ObjectKey] = {}
         self._naming: dict[str, set[ObjectKey]] = {}
 
     def __len__(self) -> int:
@@ -27,18 +28,25 @@ class Store:
         """Give a resource as it was last seen."""
         return self._sessions.get(key)
 
-    def put(self, session: AgbSession) -> AgbSession | None:
+    def put(self, session: AgbSession, *, listed: bool = False) -> AgbSession | None:
         """Take in a resource unless a newer version is known; returns what was known before.
 
-        A watch may deliver a version that our own write has already replaced: resource versions of one object are
-        compared as numbers, which the API conventions allow since Kubernetes 1.35, and taken as they come otherwise.
+        What a list says counts whatever its version: numbers go back when etcd is restored from a backup. A watch may
+        deliver a version that our own write has already replaced: resource versions of one object are compared as
+        numbers, which the API conventions allow since Kubernetes 1.35, and taken as they come otherwise.
         """
         before = self._sessions.get(session.key)
         if before is not None:
-            if before.uid == session.uid and _is_older(session.resource_version, before.resource_version):
+            if (
+                not listed
+                and before.uid == session.uid
+                and _is_older(session.resource_version, before.resource_version)
+            ):
                 return before
             self._unname(before)
+            self._by_uid.pop(before.uid, None)
         self._sessions[session.key] = session
+        self._by_uid[session.uid] = session.key
         if session.session_id:
             self._naming.setdefault(session.session_id, set()).add(session.key)
         return before
@@ -56,6 +64,7 @@ class Store:
         if session is None or session.uid != uid:
             return None
         del self._sessions[key]
+        self._by_uid.pop(uid, None)
         self._unname(session)
         return session
 
@@ -65,6 +74,10 @@ class Store:
             naming.discard(session.key)
             if not naming:
                 del self._naming[session.session_id]
+
+    def lives(self, uid: str) -> bool:
+        """Tell whether there is a resource of this uid."""
+        return uid in self._by_uid
 
     def naming(self, session_id: str) -> list[AgbSession]:
         """Give the resources that speak of a session, by name."""

@@ -22,12 +22,22 @@ _PAUSE: Final = 1.0
 """Seconds before a watch that the API server has ended with an error is renewed."""
 
 
-def without_echoes(is_news: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
-    """Make a middleware for the watch's session; `is_news` is asked about each line of each watch."""
+def without_echoes(
+    is_news: Callable[[bytes], bool], on_list: Callable[[], None] = lambda: None
+) -> aiohttp.ClientMiddlewareType:
+    """Make a middleware for the watch's session.
+
+    Args:
+        is_news: asked about each line of each watch.
+        on_list: told of each list that the API server answers: at the start, and when a watch cannot go on where it
+            ended, because its history was compacted or another etcd answers.
+    """
 
     async def middleware(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         answer = await send(request)
-        if answer.status == 200 and request.url.query.get("watch"):
+        if answer.status == 200 and not request.url.query.get("watch"):
+            on_list()
+        elif answer.status == 200:
             answer.content = cast(aiohttp.StreamReader, News(answer.content, is_news))
         return answer
 

@@ -21,6 +21,11 @@ KIND: Final = "AgbSession"
 PLURAL: Final = "agbsessions"
 FINALIZER: Final = "agb.cloud/session"
 ABANDON_ANNOTATION: Final = "agb.cloud/abandon"
+CONFIRM_LOST_ANNOTATION: Final = "agb.cloud/confirm-lost"
+UID_LABEL: Final = "agb-operator-uid"
+NAMESPACE_LABEL: Final = "agb-operator-namespace"
+NAME_LABEL: Final = "agb-operator-name"
+CLUSTER_LABEL: Final = "agb-operator-cluster"
 RECONCILE_ANNOTATION: Final = "agb.cloud/reconcile-requested-at"
 DEFAULT_TIMEOUT: Final = timedelta(minutes=10)
 DEFAULT_POLL_INTERVAL: Final = timedelta(seconds=2)
@@ -74,6 +79,8 @@ class AgbSession:
     timeout: timedelta
     poll_interval: timedelta
     abandoned: bool
+    confirmed_lost: str = ""
+    """The session of which a person has said that it is gone."""
     reconcile_requested_at: str
     annotations_hash: int
     problem: str
@@ -109,12 +116,12 @@ class AgbSession:
     def session_labels(self, cluster_name: str) -> dict[str, str]:
         """The labels of a created session: the user's, and ours, by which it is found again."""
         # Only the UID decides; name and namespace tell people in the AGB console, so cutting them is safe.
-        names = {"agb-operator-namespace": self.key.namespace, "agb-operator-name": self.key.name[:_LABEL_LENGTH]}
+        names = {NAMESPACE_LABEL: self.key.namespace, NAME_LABEL: self.key.name[:_LABEL_LENGTH]}
         return {**self.labels, **self.owner_labels(), **names, **own_labels(cluster_name)}
 
     def owner_labels(self) -> dict[str, str]:
         """The label that finds the sessions made for this resource and for no other, ever."""
-        return {"agb-operator-uid": self.uid}
+        return {UID_LABEL: self.uid}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "AgbSession":
@@ -149,6 +156,7 @@ class AgbSession:
             timeout=_duration(spec, "timeout", DEFAULT_TIMEOUT, "24h", problems),
             poll_interval=_duration(spec, "pollInterval", DEFAULT_POLL_INTERVAL, "5m", problems),
             abandoned=annotations.get(ABANDON_ANNOTATION) == "true",
+            confirmed_lost=str(annotations.get(CONFIRM_LOST_ANNOTATION) or ""),
             reconcile_requested_at=str(annotations.get(RECONCILE_ANNOTATION) or ""),
             annotations_hash=hash(frozenset((str(k), str(v)) for k, v in annotations.items())),
             problem="; ".join(problems),
@@ -158,7 +166,7 @@ class AgbSession:
 
 def own_labels(cluster_name: str) -> dict[str, str]:
     """The label that all sessions carry which the operator of a cluster has created."""
-    return {"agb-operator-cluster": cluster_name[:_LABEL_LENGTH]}
+    return {CLUSTER_LABEL: cluster_name[:_LABEL_LENGTH]}
 
 
 @lru_cache(maxsize=256)

@@ -58,6 +58,7 @@ class Observation:
         taken_at: when the question was sent, in seconds of the monotonic clock: an answer tells nothing
             about calls made after that.
         request_id: the API's name for the look, "" when it came from a list.
+        listed: whether a list said it: lists may be old.
     """
 
     session_id: str
@@ -65,3 +66,4 @@ class Observation:
     state: SessionState
     taken_at: float
     request_id: str = ""
+    listed: bool = False

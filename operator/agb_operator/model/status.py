@@ -125,6 +125,8 @@ class Operation:
     request_id: Annotated[str, Fit, _SAID] = ""
     attempts: Annotated[int, Fit] = 0
     message: Annotated[str, Fit, _SAID] = ""
+    sent_with: Annotated[str, Fit, _SAID] = ""
+    """Names the key that a createSession was sent with, see `AgbSession`'s evidence."""
 
     def ended(self, state: OperationState, now: datetime, message: str = "") -> "Operation":
         """Close the operation; one that is closed already keeps its times."""
@@ -176,6 +178,8 @@ class SessionStatus:
     recreations: Annotated[tuple[str, ...], Fit, _SAID] = ()
     may_have_duplicates: Annotated[bool, Fit, _SAID] = False
     """More than one createSession may have taken effect for the session, and nobody has looked since."""
+    seen_with: Annotated[str, Fit, _SAID] = ""
+    """Names the key that last saw the session; "" before that, and after an upgrade."""
     last_handled_reconcile_at: Annotated[str, Fit, _SAID] = ""
     conditions: Annotated[tuple[Condition, ...], FitOnes, _SAID] = ()
 

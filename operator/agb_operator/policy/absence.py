@@ -1,14 +1,14 @@
 """Sessions that are gone, or that are only observed; pure steps of `decide`.
 
-"Not found" is believed only on the API's own code, twice, and not when a whole key suddenly sees nothing.
+What "not found" is worth is `proof`'s to say.
 """
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from ..model.event import Event
-from ..model.resource import AgbSession
+from ..model.resource import CONFIRM_LOST_ANNOTATION, AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import (
     ConditionDraft,
@@ -21,8 +21,9 @@ from ..model.status import (
     parse_timestamp,
     timestamp,
 )
-from .backoff import BELIEVE_AFTER, SLOW, SUSPECT
+from .backoff import BELIEVE_AFTER, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
+from .proof import Absence, absence
 from .transitions import finished, unexpected
 from .wording import of_look, of_no_look
 
@@ -44,6 +45,7 @@ def session_absent(given: Input, seen: Observation) -> Draft:
         seen,
         ready,
         session_status=seen.status or session.status.session_status,
+        seen_with=session.status.seen_with,
         operation=_failed_by_loss(session, given.now),
     )
     known = session.status.phase == Phase.LOST
@@ -70,6 +72,7 @@ def _recreated(given: Input, seen: Observation) -> Draft:
         ),
         recreations=(*_recent(session, now), timestamp(now)),
         labels=None,
+        seen_with="",
     )
     event = Event(reason="SessionLost", message=text, warning=True)
     return replace(draft, reconciling=True, requeue=0.0, events=(event,))
@@ -78,15 +81,45 @@ def _recreated(given: Input, seen: Observation) -> Draft:
 def _doubt(given: Input, seen: Observation) -> Draft | None:
     """Hold back while "not found" may be a passing mistake: one look, or a key that suddenly sees nothing."""
     recalled = given.recalled
-    if seen.state != SessionState.NOT_FOUND or given.session.status.phase == Phase.LOST:
+    if seen.state != SessionState.NOT_FOUND:
         return None
-    if recalled.missing_looks < 2 or recalled.missing_for < BELIEVE_AFTER:
-        return Draft(requeue=max(BELIEVE_AFTER - recalled.missing_for, 1.0))
-    if not recalled.mass_loss:
-        return None
+    verdict = absence(
+        given.session,
+        given.evidence,
+        looks=recalled.missing_looks,
+        lasts=recalled.missing_for,
+        vanished_together=recalled.mass_loss,
+    )
+    match verdict:
+        case Absence.BELIEVED:
+            return None
+        case Absence.TOO_EARLY:
+            return Draft(requeue=max(BELIEVE_AFTER - recalled.missing_for, 1.0))
+        case Absence.OTHER_KEY:
+            return _seen_by_another_key(given)
+        case Absence.KEY_SUSPECT:
+            return _key_suspect(given)
+        case _:
+            assert_never(verdict)
+
+
+def _seen_by_another_key(given: Input) -> Draft:
+    session_id = given.session.session_id
+    message = (
+        f"The API key does not see session {session_id}, which the key before it saw, so it seems to belong to another "
+        "account. Put a key of the session's account back. If the session is really gone, annotate the resource with "
+        f"{CONFIRM_LOST_ANNOTATION}={session_id}."
+    )
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.CREDENTIALS_INVALID, message=message)
+    return replace(of_no_look(given, ready), stalled=True, blocks=True, warns=True, requeue=SECRET_RECHECK)
+
+
+def _key_suspect(given: Input) -> Draft:
     message = (
         "Most sessions of this API key are suddenly not found, so the key or the endpoint is suspect and none is "
-        "taken for lost. Check that the key belongs to the account of the sessions and that the endpoint is right."
+        "taken for lost before the key sees another of its sessions, or an hour has passed. Check that the key belongs "
+        "to the account of the sessions and that the endpoint is right. If this session is really gone, annotate the "
+        f"resource with {CONFIRM_LOST_ANNOTATION}={given.session.session_id}."
     )
     ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
     draft = of_no_look(given, ready, paused="AGB's answers are not believed at present.")
@@ -162,7 +195,8 @@ def observe_only(given: Input, seen: Observation) -> Draft:
         ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
         # AGB's last word stays: it tells a session that ended from one that never was.
         said = seen.status or session.status.session_status
-        return replace(of_look(given, seen, ready, session_status=said), stalled=True, requeue=SLOW)
+        draft = of_look(given, seen, ready, session_status=said, seen_with=session.status.seen_with)
+        return replace(draft, stalled=True, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
         message += " spec.paused differs and is not enforced."

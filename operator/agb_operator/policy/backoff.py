@@ -32,6 +32,8 @@ CALL_SHOWS: Final = 5.0
 """Seconds, doubled with each attempt, for which the state that a call has left may be a stale read."""
 BELIEVE_AFTER: Final = 5.0
 """Seconds between the two looks after which "not found" is believed."""
+KEY_DOUBTED: Final = 3600.0
+"""Seconds of steady answers after which a key is believed that sees none of its sessions any more."""
 UNKNOWN_STATE: Final = 10.0
 """Seconds between looks at a session whose status is no word that we know."""
 

@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..model.event import Event
-from ..model.resource import AgbSession
+from ..model.resource import UID_LABEL, AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
-from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
+from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW, SUSPECT
 from .plan import Action, Draft, Input
+from .proof import Ownership
 from .wording import begun, of_look, of_no_look
 
 
@@ -43,25 +44,51 @@ def creation_step(given: Input) -> Draft:
     if needs_lookup(session) and given.found is None:
         return Draft(action=Action.LOOK_UP)
     usable = living(given.found or ())
-    if usable:
+    if usable and given.ownership == Ownership.OURS:
         return _took_over(given, usable[0], others=len(usable) > 1)
+    if usable and given.ownership != Ownership.UNPROVEN:
+        return _list_not_believed(given, usable[0])
     unsure = since_create is not None and since_create < LABELS_SHOW
-    if session.deleting:
-        return Draft(requeue=LOOK_UP_AGAIN) if unsure else Draft(action=Action.REMOVE_FINALIZER)
     if unsure:
         return Draft(requeue=LOOK_UP_AGAIN)
+    left = _left_with_another_key(given)
+    if session.deleting:
+        return Draft(action=Action.REMOVE_FINALIZER, events=left)
     if session.observe_only:
         return _nothing_to_observe(given)
-    if not needs_lookup(session) or since_create is not None:
+    if not needs_lookup(session) or since_create is not None or left:
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
-        return _intent(given)
+        return replace(_intent(given), events=left)
     return Draft(action=Action.CREATE)  # what it brings is said by `created`
+
+
+def _left_with_another_key(given: Input) -> tuple[Event, ...]:
+    """Say that a create may have taken effect in an account in which this key cannot look."""
+    last, sender = given.session.status.operation, given.evidence.sender
+    if last is None or not needs_lookup(given.session) or last.sent_with in ("", sender):
+        return ()
+    text = (
+        "A session may have been created with the API key that was used before; its account cannot be looked into "
+        f"with the present one. If there is a session with the label {UID_LABEL}={given.session.uid}, end it there."
+    )
+    return (Event(reason="SessionMayBeLeft", message=text, warning=True),)
+
+
+def _list_not_believed(given: Input, stranger: Observation) -> Draft:
+    message = (
+        f"AGB's list brings session {stranger.session_id}, which does not carry the label that was asked for, so the "
+        "list ignores its filter. Nothing that it brings is touched, and no session is created before it can be "
+        "believed. Ask AGB's support, or look for a gateway that drops the query."
+    )
+    ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
+    draft = of_no_look(given, ready, phase=Phase.CREATING)
+    return replace(draft, reconciling=True, blocks=True, warns=True, requeue=SUSPECT)
 
 
 def _intent(given: Input) -> Draft:
     last = given.session.status.operation
     attempts = last.attempts if last is not None and last.type == OperationType.CREATE else 0
-    operation = begun(given, OperationType.CREATE, attempts=attempts + 1)
+    operation = replace(begun(given, OperationType.CREATE, attempts=attempts + 1), sent_with=given.evidence.sender)
     if last is not None and last.is_running(OperationType.CREATE):
         operation = replace(operation, message=last.message)
     reason, text = Reason.CREATING, "AGB is asked for a session."
@@ -152,8 +179,12 @@ def after_the_step(given: Input, draft: Draft) -> Draft:
     if given.found is None:
         return _look_up_when_due(given, draft)
     duplicates = living(given.found)
-    if duplicates:
+    if duplicates and given.ownership == Ownership.OURS:
         return _end_duplicate(given, draft, duplicates[0])
+    if duplicates:
+        # A list that ignores its filter: what it brings is not ours, and what is ours may be among it.
+        strangers = _list_not_believed(given, duplicates[0])
+        return strangers if given.session.deleting else replace(draft, requeue=SUSPECT)
     if session.status.may_have_duplicates and draft.action == Action.NONE and draft.status is not None:
         return replace(draft, status=replace(draft.status, may_have_duplicates=False))
     return draft

@@ -6,7 +6,7 @@ of them: what a status repeats, how a deletion that does not get on is told, and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
 from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
+from .proof import Evidence, Ownership, ownership
 
 
 class Action(StrEnum):
@@ -28,6 +29,8 @@ class Action(StrEnum):
     SET_LABELS = "SetLabels"
     LOOK_UP = "LookUp"
     """Find the sessions that carry the resource's UID, then decide again."""
+    READ_LABELS = "ReadLabels"
+    """Ask for the labels of the session, then decide again."""
     END_DUPLICATE = "EndDuplicate"
     """Take a session that an interrupted create has left one step nearer to its end."""
     ADD_FINALIZER = "AddFinalizer"
@@ -81,7 +84,17 @@ class Input:
     seen: Observation | None = None
     """The look of this pass; None when there was none, or it failed."""
     found: Sequence[Observation] | None = None
-    """The other living sessions that carry the resource's UID; None when nobody has looked them up in this pass."""
+    """The other living sessions that are listed for the resource's UID; None when nobody has looked them up in this
+    pass. What the first of them carries is in `evidence`."""
+    evidence: Evidence = field(default_factory=Evidence)
+    cluster_name: str = ""
+    """Value of the label `agb-operator-cluster` on sessions that this operator creates."""
+
+    @property
+    def ownership(self) -> Ownership:
+        """Whose session it is that carries the labels in `evidence`."""
+        since_create = self.recalled.since_create
+        return ownership(self.session, self.evidence, cluster_name=self.cluster_name, since_create=since_create)
 
     def age(self, operation: Operation) -> float:
         """Give an operation's age in seconds.

@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Final
 
 from ..model.event import Event
+from ..model.resource import CLUSTER_LABEL, NAME_LABEL, NAMESPACE_LABEL
 from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationState, OperationType, Reason, Truth
-from .backoff import CALL_SHOWS, SHORTEST, SLOW, UNKNOWN_STATE
+from .backoff import CALL_SHOWS, LOOK_UP_AGAIN, SHORTEST, SLOW, UNKNOWN_STATE
 from .plan import Action, Draft, Input
+from .proof import LEFT_BY, Ownership
 from .wording import begun, of_look, phase_of, poll_delay, unfinished
 
 MANY_ATTEMPTS: Final = 3
@@ -19,11 +21,6 @@ _MOVES: Final = {
     SessionState.RESUMING: (OperationType.RESUME, Reason.RESUMING, Reason.RESUME_TIMED_OUT),
     SessionState.DELETING: (OperationType.RELEASE, Reason.DELETING, Reason.DELETION_BLOCKED),
 }
-_LEFT_BY: Final = {
-    SessionState.RUNNING: {Action.PAUSE: OperationType.PAUSE, Action.RELEASE: OperationType.RELEASE},
-    SessionState.PAUSED: {Action.RESUME: OperationType.RESUME},
-}
-"""The calls that a session leaves a state by, and what a status calls them."""
 _CALLS: Final = {
     Action.PAUSE: (OperationType.PAUSE, SessionState.PAUSING, "PAUSING"),
     Action.RESUME: (OperationType.RESUME, SessionState.RESUMING, "RESUMING"),
@@ -56,11 +53,11 @@ def settled(given: Input, seen: Observation) -> Draft:
 
 def _being_left_for(given: Input, seen: Observation) -> float:
     """Give the seconds for which the state seen may be from before a call of ours, whatever is wanted by now."""
-    calls, recalled = _LEFT_BY[seen.state], given.recalled
+    calls, recalled = LEFT_BY[seen.state], given.recalled
     last = given.session.status.operation
-    if last is not None and any(last.is_running(kind) for kind in calls.values()):
+    if last is not None and any(last.is_running(kind) for kind in calls):
         return _stale_for(given, last)
-    if recalled.called in calls and recalled.since_call is not None:
+    if str(recalled.called) in calls and recalled.since_call is not None:
         # Its answer, or the write about it, was lost; or AGB refused it because the state was another one.
         return CALL_SHOWS - recalled.since_call
     return 0.0
@@ -155,6 +152,8 @@ def _failed(given: Input, seen: Observation, last: Operation, reason: Reason, me
 def start_transition(given: Input, seen: Observation, action: Action) -> Draft:
     """Make a call that is legal in the state seen, unless an accepted one has had too little time to show."""
     kind, state, status = _CALLS[action]
+    if (unproven := _not_ours(given, seen, action)) is not None:
+        return unproven
     last = unfinished(given.session, kind)
     if last is not None:
         # An accepted call left the session where it was: a stale read at first, a failure after that.
@@ -179,6 +178,55 @@ def start_transition(given: Input, seen: Observation, action: Action) -> Draft:
         events=drift,
         drifted=bool(drift),
     )
+
+
+def _not_ours(given: Input, seen: Observation, action: Action) -> Draft | None:
+    """Hold a call back until the session's labels have shown whose it is, where that is in question.
+
+    Before a release it always is, for a session that we created: the id in the status is all that names it. Who writes
+    `spec.sessionId` has the right to name any session, and claims settle who manages it.
+    """
+    if not given.session.image_id or not (action == Action.RELEASE or given.evidence.contested):
+        return None
+    match given.ownership:
+        case Ownership.OURS:
+            return None
+        case Ownership.UNASKED:
+            return Draft(action=Action.READ_LABELS)
+        case Ownership.UNPROVEN:
+            return Draft(requeue=LOOK_UP_AGAIN)
+        case Ownership.UNLABELLED if action != Action.RELEASE:
+            return None  # who may write the status can reach sessions that carry no label of ours
+        case Ownership.UNLABELLED | Ownership.RESTORED:
+            return _label_again(given, seen)
+        case Ownership.THEIRS:
+            return _theirs(given, seen)
+
+
+def _label_again(given: Input, seen: Observation) -> Draft:
+    """Put our labels on a session that has lost them, or has those of the resource before: a release may follow."""
+    operation = begun(given, OperationType.SET_LABELS)
+    attempts = operation.attempts + 1 if operation == given.session.status.operation else 1
+    text = f"The labels of session {seen.session_id} are set again: it does not carry this resource's."
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.DELETING, message=text)
+    draft = of_look(given, seen, ready, operation=replace(operation, attempts=attempts), labels=given.session.labels)
+    event = Event(reason="LabelsSetAgain", message=text, warning=True)
+    wait = min(SLOW, given.session.poll_interval.total_seconds() * 2.0 ** min(attempts - 1, 16))
+    return replace(
+        draft, action=Action.SET_LABELS, reconciling=True, requeue=wait, events=(event,) if attempts == 1 else ()
+    )
+
+
+def _theirs(given: Input, seen: Observation) -> Draft:
+    labels = given.evidence.labels or {}
+    owner = f"{labels.get(NAMESPACE_LABEL, '?')}/{labels.get(NAME_LABEL, '?')}"
+    cluster = labels.get(CLUSTER_LABEL, "?")
+    message = (
+        f"Session {seen.session_id} carries the labels of AgbSession {owner} of cluster {cluster}, "
+        "so nothing is called for it. If it is this resource's, set its labels right at AGB; else delete this resource."
+    )
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_CONFLICT, message=message)
+    return replace(of_look(given, seen, ready), stalled=True, blocks=True, warns=True, requeue=SLOW)
 
 
 def _call_failed(given: Input, seen: Observation, last: Operation) -> Draft:

@@ -58,7 +58,13 @@ def of_look(given: Input, seen: Observation, ready: ConditionDraft, **fields: An
     """Begin a step that says what a look has brought; `fields` change the status further."""
     status = replace(
         given.session.status,
-        **{"phase": phase_of(seen.state), "session_id": seen.session_id, "session_status": seen.status, **fields},
+        **{
+            "phase": phase_of(seen.state),
+            "session_id": seen.session_id,
+            "session_status": seen.status,
+            "seen_with": given.evidence.witness or given.session.status.seen_with,
+            **fields,
+        },
     )
     return Draft(status=status, ready=ready, paused=paused_draft(seen.state, seen.status))
 

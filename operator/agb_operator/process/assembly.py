@@ -19,6 +19,7 @@ from ..agb.guard import Guard, Guards
 from ..control.claims import Claims
 from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
+from ..control.evidence import Gatherer
 from ..control.informer import Informer
 from ..control.memory import Memory
 from ..control.queue import WorkQueue
@@ -150,7 +151,7 @@ def assemble(
         claims=claims,
         memory=memory,
         credentials=credentials,
-        observer=observer,
+        gatherer=Gatherer(store=store, memory=memory, observer=observer, clock=clock),
         status_writer=status_writer,
         creation=creation,
         metrics=metrics,

@@ -59,7 +59,7 @@ class Watch:
         )
 
     async def _open_session(self) -> tuple[str, Any]:
-        echoes = without_echoes(self.informer.is_news)
+        echoes = without_echoes(self.informer.is_news, self.relist.note_list)
         return self.cluster.server, await self.cluster.open_session(self._on_answer, self._on_forbidden, echoes)
 
     def _on_answer(self, path: str) -> None:

@@ -46,6 +46,9 @@ class ListedAccount:
         finally:
             self.in_flight -= 1
 
+    def witness(self, subject: str) -> str:
+        return ""
+
     async def observe(self, session_id: str) -> Observation:
         self.calls.append("get")
         taken_at, status = loop_time(), self.sessions.get(session_id, "")

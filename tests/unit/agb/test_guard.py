@@ -51,7 +51,9 @@ class ScriptedApi:
         error = self.answer() if callable(self.answer) else self.answer
         if error is not None:
             raise error
-        data: object = [] if request.call is Call.LIST else {"status": "RUNNING", "sessionId": "new"}
+        data: object = (
+            [] if request.call is Call.LIST else {"status": "RUNNING", "sessionId": request.session_id or "new"}
+        )
         return read_reply(status=200, body=json.dumps({"success": True, "data": data}).encode())
 
 

@@ -145,7 +145,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         observed_generation=1,
         last_transition_time=timestamp(NOW),
     )
-    operation = replace(an_operation(OperationType.PAUSE, message="m"), finished_at=NOW, request_id="r")
+    operation = replace(an_operation(OperationType.PAUSE, message="m"), finished_at=NOW, request_id="r", sent_with="s")
     full = SessionStatus(
         observed_generation=1,
         phase=Phase.PAUSED,
@@ -156,6 +156,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         labels={"team": "a"},
         recreations=(timestamp(NOW),),
         may_have_duplicates=True,
+        seen_with="w",
         last_handled_reconcile_at="now",
         conditions=(condition,),
     )

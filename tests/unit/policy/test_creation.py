@@ -23,6 +23,7 @@ from unit.builders import (
     carried_on,
     conditions,
     later,
+    ours,
     plan_creation,
     said,
     seen,
@@ -298,7 +299,8 @@ def doubled(*, session_status: str = "RUNNING", **spec: Any) -> AgbSession:
 def after_look(
     session: AgbSession, look: str, *found: Observation, looked_up: bool = True, facts: Recalled = LONG_SENT
 ) -> Plan:
-    given = Input(session=session, now=NOW, recalled=facts, seen=seen(look), found=found if looked_up else None)
+    others = found if looked_up else None
+    given = Input(session=session, now=NOW, recalled=facts, seen=seen(look), found=others, evidence=ours(session))
     return policy(given)
 
 

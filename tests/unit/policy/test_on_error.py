@@ -9,6 +9,7 @@ from agb_operator.model.errors import (
     ApiUnavailable,
     CredentialsMissing,
     CredentialsRejected,
+    EndpointUnreachable,
     IllegalState,
     NotSupported,
     QuotaExceeded,
@@ -59,6 +60,14 @@ CASES = [
     Case(
         why="AGB cannot be reached: nothing is known, and it may pass",
         error=ApiUnavailable("AGB cannot be reached."),
+        ready="Unknown/ApiUnavailable",
+        stalled=False,
+        again=RETRY,
+        advice="The operator tries again with back-off.",
+    ),
+    Case(
+        why="AGB's address cannot be reached: nothing was sent, and it may pass",
+        error=EndpointUnreachable("AGB's address cannot be reached."),
         ready="Unknown/ApiUnavailable",
         stalled=False,
         again=RETRY,
@@ -151,7 +160,8 @@ def leaves(kind: type[AgbError]) -> set[type[AgbError]]:
 
 def test_the_cases_cover_every_error_that_is_ever_reported() -> None:
     """Whether a session is gone is for the next look to say, and a replica that does not lead says nothing."""
-    reported = {kind.__name__ for kind in leaves(AgbError)} - {"SessionNotFound", "NotLeading"}
+    # A failure of the endpoint is an ApiUnavailable, and not the only one.
+    reported = {kind.__name__ for kind in leaves(AgbError)} - {"SessionNotFound", "NotLeading"} | {"ApiUnavailable"}
 
     assert {type(case.error).__name__ for case in CASES} == reported
 

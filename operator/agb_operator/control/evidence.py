@@ -1,0 +1,85 @@
+"""Gathers what a decision needs: looks, look-ups by label, labels, and which key has answered.
+
+What it is worth is said by `policy.proof`; whether it is asked for, by the policy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..agb.batching import BatchedObserver
+from ..agb.client import SessionClient
+from ..agb.pages import PageWalk
+from ..model.clock import Clock
+from ..model.resource import UID_LABEL, AgbSession
+from ..model.states import Observation
+from ..policy.creation import living
+from ..policy.plan import Input
+from ..policy.proof import Evidence, contradicts_a_call
+from .memory import Memory, Remembered
+from .store import Store
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Gatherer:
+    """Adds to an `Input` what is asked for; every method may raise any `AgbError`."""
+
+    store: Store
+    memory: Memory
+    observer: BatchedObserver
+    """Looks at sessions."""
+    clock: Clock
+
+    def key(self, given: Input, client: SessionClient) -> Input:
+        """Note which key answers."""
+        session = given.session
+        evidence = Evidence(
+            witness=client.witness(session.session_id) if session.session_id else "",
+            sender=client.witness(session.uid),
+            key_is_proven=self.memory.key_is_proven(session, client),
+            contested=len(self.store.naming(session.session_id)) > 1,
+        )
+        return replace(given, evidence=evidence)
+
+    async def look(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
+        """Look at the session; what a list says against a call of ours is asked again of the session itself."""
+        session = given.session
+        seen = await self.observer.observe(
+            client, session.session_id, not_before=remembered.called_at, labelled=bool(session.image_id)
+        )
+        if contradicts_a_call(session, seen, remembered.called):
+            seen = await client.observe(session.session_id)
+        self.memory.note_look(session, seen.state, client=client, witness=given.evidence.witness)
+        given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
+        return self.key(given, client)
+
+    async def labels(self, given: Input, client: SessionClient) -> Input:
+        """Read the labels of the session."""
+        return await self._labelled(given, given.session.session_id, client)
+
+    async def look_up(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
+        """Find the other living sessions that are listed for the resource's UID, and the labels of the first."""
+        session = given.session
+        if not remembered.intent_is_ours and remembered.create_sent_at is None:
+            remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
+        listed = await self._listed(session, client)
+        found: Sequence[Observation] = [seen for seen in living(listed) if seen.session_id != session.session_id]
+        if found:
+            given = await self._labelled(given, found[0].session_id, client)
+        if found and session.session_id:
+            # Lists may be old, and a release is for good.
+            found = [await client.observe(found[0].session_id), *found[1:]]
+        return replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(session))
+
+    async def _labelled(self, given: Input, session_id: str, client: SessionClient) -> Input:
+        labels = await client.get_labels(session_id)
+        uid = labels.get(UID_LABEL, "")
+        lives = uid != given.session.uid and self.store.lives(uid)
+        return replace(given, evidence=replace(given.evidence, labels=labels, owner_lives=lives))
+
+    async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
+        found: dict[str, Observation] = {}
+        walk = PageWalk(client=client, labels=session.owner_labels())
+        while not walk.ended:
+            page = await walk.next_page()
+            found.update((seen.session_id, seen) for seen in page.sessions)
+        return list(found.values())

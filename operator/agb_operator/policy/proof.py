@@ -1,0 +1,117 @@
+"""What is proven of a session: is it ours, is it really gone, has our call been obeyed; pure.
+
+One module owns these questions, because nothing irreversible (a release, a replacement, taking over, letting go of the
+finalizer) and no second call may rest on one unproven answer. The evidence is gathered by the reconciler; where some is
+missing the answer says so, and the step asks for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from ..model.resource import CLUSTER_LABEL, NAME_LABEL, NAMESPACE_LABEL, UID_LABEL, AgbSession
+from ..model.states import Observation, SessionState
+from ..model.status import OperationType, Phase
+from .backoff import BELIEVE_AFTER, KEY_DOUBTED, LABELS_SHOW
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What was gathered in this pass beside the look."""
+
+    witness: str = ""
+    """Names the key that answers in this pass, for this session; "" before any key is known."""
+    sender: str = ""
+    """Names that key for the resource itself: who sent its createSession."""
+    key_is_proven: bool = False
+    """The key has seen a session that the key before it saw, so both belong to one account."""
+    contested: bool = False
+    """Another resource names the session, too."""
+    labels: Mapping[str, str] | None = None
+    """What GetLabel shows of the session, or of the first one found; None while nobody has asked."""
+    owner_lives: bool = False
+    """The UID in these labels is that of another resource that exists."""
+
+
+class Ownership(StrEnum):
+    """Whose session it is by its labels."""
+
+    UNASKED = auto()
+    OURS = auto()
+    RESTORED = auto()
+    """It was made for a resource of this name that is no more: restored from a backup, or created anew."""
+    UNLABELLED = auto()
+    """It carries no label of the operator: somebody has replaced them all."""
+    UNPROVEN = auto()
+    """It was created a moment ago, and labels show up late."""
+    THEIRS = auto()
+
+
+def ownership(session: AgbSession, evidence: Evidence, *, cluster_name: str, since_create: float | None) -> Ownership:
+    """Say whose session it is that carries the labels which GetLabel has shown."""
+    labels = evidence.labels
+    if labels is None:
+        return Ownership.UNASKED
+    uid = labels.get(UID_LABEL, "")
+    if uid == session.uid:
+        return Ownership.OURS
+    if not uid:
+        fresh = since_create is not None and since_create < LABELS_SHOW
+        return Ownership.UNPROVEN if fresh else Ownership.UNLABELLED
+    named = session.session_labels(cluster_name)
+    same_name = all(labels.get(label) == named[label] for label in (CLUSTER_LABEL, NAMESPACE_LABEL, NAME_LABEL))
+    return Ownership.RESTORED if same_name and not evidence.owner_lives else Ownership.THEIRS
+
+
+class Absence(StrEnum):
+    """What "not found" is worth."""
+
+    BELIEVED = auto()
+    TOO_EARLY = auto()
+    """One look may be mistaken."""
+    OTHER_KEY = auto()
+    """The key that looks is not the one that saw the session: it may belong to another account."""
+    KEY_SUSPECT = auto()
+    """The key suddenly sees none of the sessions that it saw."""
+
+
+def absence(session: AgbSession, evidence: Evidence, *, looks: int, lasts: float, vanished_together: bool) -> Absence:
+    """Say whether a session that is not found is gone.
+
+    Args:
+        session: the resource.
+        evidence: what was gathered.
+        looks: how many in a row did not find it.
+        lasts: seconds since the first of them.
+        vanished_together: the key has seen none of its sessions since this one vanished with others.
+    """
+    if session.confirmed_lost == session.session_id or session.status.phase == Phase.LOST:
+        return Absence.BELIEVED
+    before = session.status.seen_with
+    if before and evidence.witness != before and not evidence.key_is_proven:
+        return Absence.OTHER_KEY
+    if looks < 2 or lasts < BELIEVE_AFTER:
+        return Absence.TOO_EARLY
+    if vanished_together and lasts < KEY_DOUBTED:
+        return Absence.KEY_SUSPECT
+    return Absence.BELIEVED
+
+
+LEFT_BY = {
+    SessionState.RUNNING: frozenset({OperationType.PAUSE, OperationType.RELEASE}),
+    SessionState.PAUSED: frozenset({OperationType.RESUME}),
+}
+"""The calls that a session leaves a state by."""
+
+
+def contradicts_a_call(session: AgbSession, seen: Observation, called: str | None) -> bool:
+    """Tell whether a list says what an accepted call of ours has left: lists may be old, so the session is asked.
+
+    Args:
+        session: the resource.
+        seen: the look.
+        called: the last call that this process made for the session, None for none.
+    """
+    kinds = LEFT_BY.get(seen.state, frozenset())
+    last = session.status.operation
+    return seen.listed and (called in kinds or (last is not None and last.type in kinds))

@@ -1,0 +1,100 @@
+"""What is proven of a session: whose it is, whether it is gone, whether a call has been obeyed."""
+
+from dataclasses import replace
+
+import pytest
+
+from agb_operator.model.status import OperationState, OperationType, Phase
+from agb_operator.policy.backoff import BELIEVE_AFTER, KEY_DOUBTED
+from agb_operator.policy.proof import Absence, Evidence, Ownership, absence, contradicts_a_call, ownership
+from unit.builders import ID, a_session, a_status, an_operation, seen
+
+SESSION = a_session(status=replace(a_status(session_status="RUNNING"), seen_with="w1"))
+OURS = SESSION.session_labels("test")
+THEIR_UID = {**OURS, "agb-operator-uid": "uid-of-another"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "lives", "since_create", "whose"),
+    [
+        (None, False, None, Ownership.UNASKED),
+        (OURS, False, None, Ownership.OURS),
+        ({"agb-operator-uid": "uid-1"}, False, None, Ownership.OURS),
+        (THEIR_UID, False, None, Ownership.RESTORED),
+        (THEIR_UID, True, None, Ownership.THEIRS),
+        ({**THEIR_UID, "agb-operator-name": "other"}, False, None, Ownership.THEIRS),
+        ({**THEIR_UID, "agb-operator-namespace": "other"}, False, None, Ownership.THEIRS),
+        ({**THEIR_UID, "agb-operator-cluster": "other"}, False, None, Ownership.THEIRS),
+        ({}, False, None, Ownership.UNLABELLED),
+        ({"team": "a"}, False, 31.0, Ownership.UNLABELLED),
+        ({}, False, 29.0, Ownership.UNPROVEN),
+    ],
+)
+def test_whose_session_it_is_by_its_labels(
+    labels: dict[str, str] | None, lives: bool, since_create: float | None, whose: Ownership
+) -> None:
+    evidence = Evidence(labels=labels, owner_lives=lives)
+
+    assert ownership(SESSION, evidence, cluster_name="test", since_create=since_create) == whose
+
+
+@pytest.mark.parametrize(
+    ("witness", "proven", "looks", "lasts", "together", "worth"),
+    [
+        ("w1", False, 1, 60.0, False, Absence.TOO_EARLY),
+        ("w1", False, 2, BELIEVE_AFTER - 0.1, False, Absence.TOO_EARLY),
+        ("w1", False, 2, BELIEVE_AFTER, False, Absence.BELIEVED),
+        ("w1", False, 9, 60.0, True, Absence.KEY_SUSPECT),
+        ("w1", False, 9, KEY_DOUBTED, True, Absence.BELIEVED),
+        ("w2", False, 9, KEY_DOUBTED, False, Absence.OTHER_KEY),
+        ("w2", True, 9, 60.0, False, Absence.BELIEVED),
+    ],
+)
+def test_what_not_found_is_worth(
+    witness: str, proven: bool, looks: int, lasts: float, together: bool, worth: Absence
+) -> None:
+    evidence = Evidence(witness=witness, key_is_proven=proven)
+
+    assert absence(SESSION, evidence, looks=looks, lasts=lasts, vanished_together=together) == worth
+
+
+def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key() -> None:
+    old = a_session(status=a_status(session_status="RUNNING"))
+
+    worth = absence(old, Evidence(witness="w2"), looks=2, lasts=60.0, vanished_together=False)
+
+    assert worth == Absence.BELIEVED
+
+
+@pytest.mark.parametrize(("says", "worth"), [(ID, Absence.BELIEVED), ("session-2", Absence.OTHER_KEY)])
+def test_a_persons_word_is_good_for_one_session(says: str, worth: Absence) -> None:
+    told = replace(SESSION, confirmed_lost=says)
+
+    assert absence(told, Evidence(witness="w2"), looks=1, lasts=0.0, vanished_together=True) == worth
+
+
+def test_a_loss_that_was_told_needs_no_second_proof() -> None:
+    lost = replace(SESSION, status=replace(SESSION.status, phase=Phase.LOST))
+
+    assert absence(lost, Evidence(witness="w2"), looks=1, lasts=0.0, vanished_together=True) == Absence.BELIEVED
+
+
+@pytest.mark.parametrize(
+    ("word", "listed", "called", "operation", "contradicts"),
+    [
+        ("RUNNING", True, "Pause", None, True),
+        ("RUNNING", True, None, OperationType.PAUSE, True),
+        ("RUNNING", True, "Release", None, True),
+        ("PAUSED", True, "Resume", None, True),
+        ("RUNNING", False, "Pause", None, False),
+        ("RUNNING", True, "Resume", OperationType.RESUME, False),
+        ("PAUSING", True, "Pause", OperationType.PAUSE, False),
+    ],
+)
+def test_what_a_list_says_against_a_call_of_ours_is_asked_again(
+    word: str, listed: bool, called: str | None, operation: OperationType | None, contradicts: bool
+) -> None:
+    last = None if operation is None else an_operation(operation, OperationState.SUCCEEDED)
+    session = a_session(status=a_status(operation=last))
+
+    assert contradicts_a_call(session, replace(seen(word), listed=listed), called) == contradicts
