@@ -52,10 +52,18 @@ test: programs ## all tests, the end-to-end ones on a real API server included
 	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
-lint: venv ## ruff and the import contracts
+lint: venv ## ruff, the import contracts, and the workflows by their schema and by zizmor
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yaml
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
+
+.PHONY: actionlint
+actionlint: venv ## the scripts and expressions of the workflows; needs Go, and shellcheck if it is there
+	cd hack/actionlint && go build -o ../../$(VENV)/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	$(VENV)/actionlint
 
 .PHONY: typecheck
 typecheck: venv ## mypy --strict

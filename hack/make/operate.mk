@@ -14,8 +14,9 @@ dashboard-picture: programs ## draw the dashboard from the data of a run of four
 	@PYTHONPATH=hack $(BIN)/python -m dashboard_picture
 
 .PHONY: release-check
-release-check: verify ## see that version, changelog, chart, image and manifests agree; package chart and bill of materials
-	@PYTHONPATH=hack $(BIN)/python hack/release_check.py
+release-check: verify ## see that version, changelog, chart, image and manifests agree; build all files of a release into dist/
+	@PYTHONPATH=hack $(BIN)/python hack/release_check.py $(if $(RELEASE_VERSION),--version=$(RELEASE_VERSION)) \
+		$(if $(RELEASE_IMAGE),--image=$(RELEASE_IMAGE)) $(if $(RELEASE_SOURCE),--source=$(RELEASE_SOURCE))
 
 .PHONY: lock-build
 lock: lock-build

@@ -248,3 +248,15 @@ def test_a_random_user_id_is_prepared_for(helm: Helm) -> None:
     container = operator_container(helm.template())
     assert {"name": "POD_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}} in container["env"]
     assert "runAsUser" not in only(helm.template(), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+
+
+def test_alerts_link_to_their_runbooks_or_to_nothing(helm: Helm) -> None:
+    def links(**rule: Any) -> list[str | None]:
+        objects = helm.template(values={"metrics": {"prometheusRule": {"enabled": True, **rule}}})
+        groups = only(objects, "PrometheusRule")["spec"]["groups"]
+        return [alert["annotations"].get("runbook_url") for group in groups for alert in group["rules"]]
+
+    pages = sorted((CHART.parent.parent / "docs" / "runbooks").glob("Agb*.md"))
+    base = "https://docs.example.com/runbooks/"
+    assert sorted(map(str, links(runbookUrl=base))) == [f"{base}{page.name}" for page in pages]
+    assert set(links()) == {None}

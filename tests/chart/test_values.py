@@ -51,6 +51,7 @@ def test_helm_lint_has_nothing_to_say(helm: Helm, values: Any) -> None:
         pytest.param({"extraEnv": [{"value": "x"}]}, "at '/extraEnv/0'", id="a variable without name"),
         pytest.param({"podDisruptionBudget": {"maxUnavailable": "half"}}, "at '/podDisruptionBudget", id="half"),
         pytest.param({"metrics": {"prometheusRule": {"runbookUrl": "https://x"}}}, "runbookUrl'", id="no slash"),
+        pytest.param({"metrics": {"prometheusRule": {"runbookUrl": "docs/"}}}, "runbookUrl'", id="a relative address"),
         pytest.param(
             {"agb": {"apiKey": {"namespaces": ["ml"]}}},
             "there is none: set agb.apiKey.existingSecret",
