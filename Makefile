@@ -32,11 +32,11 @@ programs: venv ## etcd, kube-apiserver, kubectl and helm: found, downloaded or b
 	@PYTHONPATH=hack $(BIN)/python -m control_plane --ensure >/dev/null
 
 .PHONY: demo
-demo: programs ## watch a session being created, paused, resumed and deleted on a real API server
+demo: venv ## watch a session being created, paused, resumed and deleted on a real API server
 	@PYTHONPATH=hack $(BIN)/python -m demo
 
 .PHONY: demo-up
-demo-up: programs ## the same set-up, left running for you to play with
+demo-up: venv ## the same set-up, left running for you to play with
 	@PYTHONPATH=hack $(BIN)/python -m demo --stay
 
 .PHONY: control-plane

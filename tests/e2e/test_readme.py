@@ -70,6 +70,14 @@ def test_the_targets_of_the_readme_do_what_is_tried(target: str) -> None:
     assert RECIPES[target] in planned
 
 
+@pytest.mark.parametrize("target", ["demo", "demo-up"])
+def test_the_demo_waits_for_no_program_that_it_does_not_use(target: str) -> None:
+    """Every other target gets all programs first, and would look for kubectl before the demo does so again."""
+    planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "--ensure" not in planned
+
+
 def test_the_quick_start_pauses_a_session(own_cluster: ControlPlane, shell: dict[str, str], tmp_path: Path) -> None:
     env = {**shell, "KUBECONFIG": str(own_cluster.kubeconfig)}
     install, *steps = blocks(README, "sh")[2].splitlines()
