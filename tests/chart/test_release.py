@@ -256,6 +256,13 @@ def test_a_missing_namespace_is_named_before_anything_is_made(cluster_helm: Helm
     install(cluster_helm, "agb-operator", "--set=watchNamespaces={gone-a,gone-b}")
 
 
+def test_the_namespace_of_the_release_may_be_the_watched_one_and_made_by_helm(
+    cluster_helm: Helm, kubectl: Kubectl
+) -> None:
+    install(cluster_helm, "agb-operator", "--set=watchNamespaces={team-new}", namespace="team-new")
+    assert kubectl("get", "role", "agb-operator", "-nteam-new").succeeded
+
+
 def test_without_a_cluster_no_namespace_is_missing(cluster_helm: Helm, helm: Helm) -> None:
     watched = "--set=watchNamespaces={never-there}"
     assert helm("template", "x", str(CHART), watched).succeeded

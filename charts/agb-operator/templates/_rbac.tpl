@@ -57,7 +57,7 @@ whether there is one is seen by a namespace that was found, or by `default`.
 {{- range .Values.watchNamespaces -}}
 {{- if lookup "v1" "Namespace" "" . -}}
 {{- $found = true -}}
-{{- else -}}
+{{- else if ne . $.Release.Namespace -}}{{/* that one Helm makes, after this */}}
 {{- $missing = append $missing . -}}
 {{- end -}}
 {{- end -}}
