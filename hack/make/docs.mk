@@ -1,7 +1,7 @@
 # The documentation site. Included by the Makefile.
 
 .PHONY: docs
-docs: venv ## build the documentation site into build/site, strict about links and navigation
+docs: tools ## build the documentation site into build/site, strict about links and navigation
 	@$(BIN)/python hack/docs_site.py
 
 .PHONY: docs-serve
