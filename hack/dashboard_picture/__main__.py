@@ -113,7 +113,8 @@ def picture(url: str, *, start: float, end: float) -> str:
     """Return the dashboard with the data between two Unix times, as SVG."""
     panels = json.loads(_DASHBOARD.read_text())["panels"]
     data = {panel["id"]: series(url, panel, start=start, end=end) for panel in panels}
-    return dashboard(panels, data, title=f"agb-operator: {SESSIONS + 1} AgbSessions, {(end - start) / 60:.0f} minutes")
+    title = f"agb-operator: {SESSIONS + 1} AgbSessions, {(end - start) / 60:.0f} minutes"
+    return dashboard(panels, data, title=title, seconds=end - start)
 
 
 def scraper(target: str, folder: Path) -> tuple[Component, str]:

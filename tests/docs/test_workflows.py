@@ -19,7 +19,9 @@ def steps() -> list[dict[str, Any]]:
 
 def test_every_target_that_a_workflow_runs_exists() -> None:
     scripts = [step["run"] for step in steps() if "run" in step]
-    called = {word for script in scripts for line in re.findall(r"^make ([a-z -]+)", script, re.M) for word in line.split()}
+    called = {
+        word for script in scripts for line in re.findall(r"^make ([a-z -]+)", script, re.M) for word in line.split()
+    }
     known = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert {"lint", "typecheck", "verify", "docs", "release-check", "image"} <= called
@@ -45,6 +47,7 @@ def test_every_job_has_an_end_and_no_more_rights_than_it_names() -> None:
 def test_what_the_release_publishes_is_what_the_check_builds() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yaml").read_text()
 
+    for variable in ("RELEASE_VERSION", "RELEASE_IMAGE", "RELEASE_SOURCE"):
         assert f"{variable}=" in text
         assert f"$({variable})" in (ROOT / "hack" / "make" / "operate.mk").read_text()
 
