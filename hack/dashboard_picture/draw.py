@@ -13,7 +13,9 @@ _GRAFANA = {
     "orange": "#ff9830", "red": "#f2495c", "purple": "#b877d9",
 }  # fmt: skip
 """Grafana's names of colours; others are written as `#rrggbb`."""
-_TITLE, _LEGEND, _AXIS, _TIME = 22, 13, 40, 14
+_TITLE, _LEGEND, _AXIS, _TIME = 22, 13, 40, 20
+_NARROW = 150
+"""Pixels of a chart that is too narrow for three times below it."""
 _UNITS = {"s": " s", "ops": "/s", "reqps": "/s", "bytes": " MB", "short": ""}
 
 
@@ -112,7 +114,7 @@ def _chart(panel: Mapping[str, Any], series: Sequence[Series], seconds: float, *
         parts.append(f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e8e9ea"/>')
         label = _number(top * share) + _UNITS.get(unit, "")
         parts.append(_text(left - 4, y + 3, label, size=9, anchor="end", color="#767779"))
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 1.0) if right - left < _NARROW else (0.0, 0.5, 1.0):
         anchor = {0.0: "start", 1.0: "end"}.get(share, "middle")
         label = f"{_number(seconds * share / 60)} min"
         parts.append(_text(left + (right - left) * share, below + 11, label, size=9, anchor=anchor, color="#767779"))
