@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 TESTS ?= tests
 TEST_PROCESSES ?= 2
 GENERATORS := hack/crd_reference.py hack/generate_chart.py hack/generate_deploy.py hack/generate_gitops.py hack/reference_pages.py
@@ -27,16 +28,24 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+.PHONY: tools
+tools: $(TOOLS) ## the virtual environment with the tools for workflows, releases and the site as well
+
+$(TOOLS): $(STAMP) requirements/tools.txt
+	@echo "==> installing the tools for workflows, releases and the site into $(VENV) (about 15 s)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $(TOOLS)
+
 .PHONY: programs
 programs: venv ## etcd, kube-apiserver, kubectl and helm: found, downloaded or built, then cached
 	@PYTHONPATH=hack $(BIN)/python -m control_plane --ensure >/dev/null
 
 .PHONY: demo
-demo: programs ## watch a session being created, paused, resumed and deleted on a real API server
+demo: venv ## watch a session being created, paused, resumed and deleted on a real API server
 	@PYTHONPATH=hack $(BIN)/python -m demo
 
 .PHONY: demo-up
-demo-up: programs ## the same set-up, left running for you to play with
+demo-up: venv ## the same set-up, left running for you to play with
 	@PYTHONPATH=hack $(BIN)/python -m demo --stay
 
 .PHONY: control-plane
@@ -48,14 +57,22 @@ simulator: venv ## the AGB API simulator until Ctrl-C, on 127.0.0.1:8090
 	@$(BIN)/agb-simulator
 
 .PHONY: test
-test: programs ## all tests, the end-to-end ones on a real API server included
+test: programs tools ## all tests, the end-to-end ones on a real API server included
 	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
-lint: venv ## ruff and the import contracts
+lint: tools ## ruff, the import contracts, and the workflows by their schema and by zizmor
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yaml
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
+
+.PHONY: actionlint
+actionlint: tools ## the scripts and expressions of the workflows; needs Go, and shellcheck if it is there
+	cd hack/actionlint && go build -o ../../$(VENV)/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	$(VENV)/actionlint
 
 .PHONY: typecheck
 typecheck: venv ## mypy --strict
@@ -79,5 +96,6 @@ verify: venv ## see that the generated files are what `make generate` writes
 lock: venv ## lock the packages again, with hashes
 	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(LOCK) --output-file requirements/dev.txt --group pyproject.toml:dev pyproject.toml
+	$(LOCK) --output-file requirements/tools.txt --group pyproject.toml:tools --constraint requirements/dev.txt
 
 include $(wildcard hack/make/*.mk)

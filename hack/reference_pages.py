@@ -70,7 +70,7 @@ def metrics_page() -> str:
         "| --- | --- | --- | --- |",
         *sorted(_rows(text)),
         "",
-        "Beside these there are the usual `process_*` and `python_gc_*` metrics of the Prometheus client library.",
+        "Standard `process_*` and `python_gc_*` metrics are also exported.",
         "",
     ]
     return "\n".join(lines)

@@ -54,10 +54,10 @@ class Finder:
         """
         assets = self._assets()
         if assets is None:
+            manager = ["kube-controller-manager"] if controller_manager else []
+            etcd, kube_apiserver, *managers = self._supply.get("etcd", "kube-apiserver", *manager)
             return Binaries(
-                etcd=self._supply.get("etcd"),
-                kube_apiserver=self._supply.get("kube-apiserver"),
-                kube_controller_manager=self._supply.get("kube-controller-manager") if controller_manager else None,
+                etcd=etcd, kube_apiserver=kube_apiserver, kube_controller_manager=managers[0] if managers else None
             )
         return Binaries(
             etcd=assets / "etcd",
@@ -80,7 +80,7 @@ class Finder:
                 if fits(client=client, server=server):
                     return candidate
                 say(f"not using {candidate}: it is {client or 'unreadable'}, the server {server}")
-        return self._supply.get("kubectl")
+        return self._supply.get("kubectl")[0]
 
     def helm(self) -> Path:
         """Return a Helm of the pinned major version.
@@ -94,7 +94,7 @@ class Finder:
             if found and minor(found)[0] == minor(HELM)[0]:
                 return on_path
             say(f"not using {on_path}: it is {found or 'unreadable'}, not Helm {minor(HELM)[0]}")
-        return self._supply.get("helm")
+        return self._supply.get("helm")[0]
 
     def discard_leftovers(self) -> None:
         """Remove what only served to make the programs; call it when all that is needed is there."""
@@ -123,7 +123,7 @@ class Finder:
                 f"{ASSETS}={assets} has no {name}, and ours is {KUBERNETES} while its kube-apiserver is {server}; "
                 f"put a {name} of that version beside it"
             )
-        return self._supply.get(name)
+        return self._supply.get(name)[0]
 
     def _on_path(self, program: str) -> Path | None:
         found = shutil.which(program, path=self._environment.get("PATH"))

@@ -79,7 +79,7 @@ class Downloads:
                 while chunk := answer.read(_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
-                    progress.update(f"{file.tell() >> 20} of {(size or 0) >> 20} MB")
+                    progress.update(file.tell() >> 20, (size or 0) >> 20, unit="MB")
             except (OSError, http.client.HTTPException) as exc:
                 raise BadDownload(f"{url} broke off after {file.tell()} bytes: {exc}") from exc
             if size is not None and file.tell() != size:

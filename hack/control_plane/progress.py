@@ -3,6 +3,7 @@
 On a terminal one line is rewritten each second; elsewhere, as in CI logs, a line appears every half minute.
 """
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -44,17 +45,20 @@ class Progress:
         self._clear()
         say(f"{self._task}: {'done' if kind is None else 'given up'} after {took}", stream=self._stream)
 
-    def update(self, detail: str = "") -> None:
-        """Show how long the task has taken, with a detail, if it is time to."""
+    def update(self, steps: int = 0, total: int = 0, *, unit: str = "steps") -> None:
+        """Show how long the task has taken, how far it is and how long it may still take, if it is time to.
+
+        `steps` were made so far, of `total` at most; 0 where that is not known. They are counted in `unit`.
+        """
         now = time.monotonic()
         terminal = self._stream.isatty()
         if now - self._shown < (_TERMINAL_INTERVAL if terminal else _LOG_INTERVAL):
             return
         self._shown = now
-        text = f"{self._task}: {duration(now - self._began)} so far" + (f", {detail}" if detail else "")
+        text = f"{self._task}: {duration(now - self._began)} so far{_how_far(steps, total, unit, now - self._began)}"
         if terminal:
             self._clear()
-            self._stream.write(f"control-plane: {text}"[:100])
+            self._stream.write(f"control-plane: {text}"[: shutil.get_terminal_size().columns - 1])
             self._stream.flush()
         else:
             say(text, stream=self._stream)
@@ -62,3 +66,14 @@ class Progress:
     def _clear(self) -> None:
         if self._stream.isatty():
             self._stream.write("\r\x1b[K")
+
+
+def _how_far(steps: int, total: int, unit: str, took: float) -> str:
+    if not steps:
+        return ""
+    if not total:
+        return f", {steps} {unit}"
+    far = f", {min(steps, total)} of {total} {unit}"
+    if steps >= total:
+        return f"{far}, nearly done"
+    return f"{far}, about {duration(took * (total - steps) / steps)} still" if steps * 20 >= total else far

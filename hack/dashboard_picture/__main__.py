@@ -23,7 +23,7 @@ import yaml
 import prometheus
 from agb_simulator.control import SimulatorControl
 from agb_simulator.effects import HttpError
-from control_plane import ControlPlaneError, StartFailed
+from control_plane import ControlPlaneError, StartFailed, find_kubectl
 from control_plane.processes import Component, free_port
 from demo.stage import KEY, ROOT, Stage
 
@@ -113,7 +113,8 @@ def picture(url: str, *, start: float, end: float) -> str:
     """Return the dashboard with the data between two Unix times, as SVG."""
     panels = json.loads(_DASHBOARD.read_text())["panels"]
     data = {panel["id"]: series(url, panel, start=start, end=end) for panel in panels}
-    return dashboard(panels, data, title=f"agb-operator: {SESSIONS + 1} AgbSessions, {(end - start) / 60:.0f} minutes")
+    title = f"agb-operator: {SESSIONS + 1} AgbSessions, {(end - start) / 60:.0f} minutes"
+    return dashboard(panels, data, title=title, seconds=end - start)
 
 
 def scraper(target: str, folder: Path) -> tuple[Component, str]:
@@ -141,7 +142,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=240, help="how long to watch (default: 240)")
     options = parser.parse_args()
     try:
-        with TemporaryDirectory() as folder, Stage(kubeconfig=None, namespace=NAMESPACE, transition="4s") as stage:
+        staged = Stage(
+            kubeconfig=None, kubectl=find_kubectl(), namespace=NAMESPACE, transition="4s", full_cluster=False
+        )
+        with TemporaryDirectory() as folder, staged as stage:
             cluster = Cluster(stage)
             cluster("apply", "--server-side", "-f", str(ROOT / "crds" / "agbsessions.yaml"))
             cluster("create", "namespace", NAMESPACE)

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from control_plane import ControlPlaneError, find_kubectl
 
@@ -25,10 +26,11 @@ def main() -> int:
     kubeconfig = os.environ.get("KUBECONFIG") or None
     began = time.monotonic()
     try:
-        if kubeconfig is not None and not _asked(kubeconfig, agreed=options.yes):
+        kubectl = find_kubectl()
+        if kubeconfig is not None and not _asked(kubeconfig, kubectl, agreed=options.yes):
             print("Nothing was changed. Unset KUBECONFIG to have the demo on a cluster of its own.")
             return 1
-        _run(kubeconfig, stay=options.stay)
+        _run(kubeconfig, kubectl, stay=options.stay)
     except (ControlPlaneError, CommandFailed) as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1
@@ -39,8 +41,11 @@ def main() -> int:
     return 0
 
 
-def _run(kubeconfig: str | None, *, stay: bool) -> None:
-    with Stage(kubeconfig=kubeconfig, namespace=NAMESPACE, transition="3s") as stage:
+def _run(kubeconfig: str | None, kubectl: Path, *, stay: bool) -> None:
+    # Whoever stays to play may delete a namespace; the story does not.
+    with Stage(
+        kubeconfig=kubeconfig, kubectl=kubectl, namespace=NAMESPACE, transition="3s", full_cluster=stay
+    ) as stage:
         narrator = Narrator(kubectl=stage.kubectl, environment=stage.environment, namespace=NAMESPACE)
         with Story(narrator=narrator, stage=stage) as story:
             try:
@@ -53,17 +58,17 @@ def _run(kubeconfig: str | None, *, stay: bool) -> None:
                 raise CommandFailed(f"{exc}\n{stage.end_of_log()}") from exc
 
 
-def _asked(kubeconfig: str, *, agreed: bool) -> bool:
+def _asked(kubeconfig: str, kubectl: Path, *, agreed: bool) -> bool:
     try:
-        return _may_use(kubeconfig, agreed=agreed)
+        return _may_use(kubeconfig, kubectl, agreed=agreed)
     except CommandFailed as exc:
         hint = "Unset it to have the demo on a cluster of its own."
         raise CommandFailed(f"KUBECONFIG={kubeconfig} names no cluster that can be used. {hint}\n  {exc}") from exc
 
 
-def _may_use(kubeconfig: str, *, agreed: bool) -> bool:
+def _may_use(kubeconfig: str, program: Path, *, agreed: bool) -> bool:
     """Look at the user's cluster without changing it, say what would be done there, and ask."""
-    kubectl = Narrator(kubectl=find_kubectl(), environment=os.environ, namespace=NAMESPACE)
+    kubectl = Narrator(kubectl=program, environment=os.environ, namespace=NAMESPACE)
     context = kubectl.quietly("config", "current-context").strip()
     server = kubectl.quietly("config", "view", "--minify", "--output=jsonpath={.clusters[0].cluster.server}")
     known = CRD_NAME in kubectl.quietly("get", CRD_NAME, "--output=name", "--ignore-not-found")

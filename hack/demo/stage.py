@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from control_plane import ControlPlane, StartFailed, find_kubectl
+from control_plane import ControlPlane, StartFailed
 from control_plane.processes import Component, free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -25,17 +25,22 @@ class Stage:
 
     Args:
         kubeconfig: the cluster to play on; None for one of our own.
+        kubectl: a program that fits the cluster.
+        full_cluster: let a cluster of our own collect garbage and delete namespaces as well.
         namespace: where the operator works.
         transition: how long a pause or resume takes at the simulator, such as `3s`.
     """
 
-    def __init__(self, *, kubeconfig: str | None, namespace: str, transition: str) -> None:
+    def __init__(
+        self, *, kubeconfig: str | None, kubectl: Path, namespace: str, transition: str, full_cluster: bool
+    ) -> None:
         self._namespace = namespace
         self._transition = transition
         self._stack = ExitStack()
         self._components: list[Component] = []
         self.own_cluster = kubeconfig is None
-        self.kubectl = find_kubectl()
+        self.kubectl = kubectl
+        self._full_cluster = full_cluster
         self.kubeconfig = kubeconfig or ""
         self.simulator = ""
 
@@ -53,7 +58,8 @@ class Stage:
         with ExitStack() as building:
             self._folder = Path(building.enter_context(tempfile.TemporaryDirectory(prefix="agb-demo-")))
             if self.own_cluster:
-                self.kubeconfig = str(building.enter_context(ControlPlane(controller_manager=True)).kubeconfig)
+                cluster = ControlPlane(controller_manager=self._full_cluster)
+                self.kubeconfig = str(building.enter_context(cluster).kubeconfig)
             self._start_simulator(building)
             self._stack = building.pop_all()
         return self

@@ -6,7 +6,7 @@ image: programs ## build the container image with docker, podman or buildah; IMA
 	@PYTHONPATH=hack $(BIN)/python hack/image_check.py
 
 .PHONY: chart-test
-chart-test: programs ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
+chart-test: programs tools ## test the chart, the manifests, the GitOps snippets and the alerts on a real API server
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder tests/chart tests/gitops tests/monitoring
 
 .PHONY: dashboard-picture
@@ -14,8 +14,9 @@ dashboard-picture: programs ## draw the dashboard from the data of a run of four
 	@PYTHONPATH=hack $(BIN)/python -m dashboard_picture
 
 .PHONY: release-check
-release-check: verify ## see that version, changelog, chart, image and manifests agree; package chart and bill of materials
-	@PYTHONPATH=hack $(BIN)/python hack/release_check.py
+release-check: tools verify ## see that version, changelog, chart, image and manifests agree; build all files of a release into dist/
+	@PYTHONPATH=hack $(BIN)/python hack/release_check.py $(if $(RELEASE_VERSION),--version=$(RELEASE_VERSION)) \
+		$(if $(RELEASE_IMAGE),--image=$(RELEASE_IMAGE)) $(if $(RELEASE_SOURCE),--source=$(RELEASE_SOURCE))
 
 .PHONY: lock-build
 lock: lock-build

@@ -12,7 +12,7 @@ from chart_rbac import CHART
 from kubectl import Answer
 
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-MONITORING = ("ServiceMonitor", "PrometheusRule")
+MONITORING = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 _API_VERSIONS = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITORING]
 _SECONDS = 60
 

@@ -188,16 +188,12 @@ def test_every_release_name_installs_and_upgrades(cluster_helm: Helm, kubectl: K
     assert len(found["items"]) == 4
 
 
-def test_namespaced_mode_needs_the_namespaces_to_exist(cluster_helm: Helm, kubectl: Kubectl) -> None:
-    answer = cluster_helm(
-        "install", "x", str(CHART), "--namespace=operators", "--create-namespace", "--set=watchNamespaces={absent}"
-    )
-    assert not answer.succeeded
-    assert 'namespaces "absent" not found' in answer.err
-
-
 def test_monitoring_objects_are_made_where_the_prometheus_operator_is(cluster_helm: Helm, kubectl: Kubectl) -> None:
-    flags = ("--set=metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true",)
+    runbooks = "https://docs.example.com/runbooks/"
+    switched_on = (
+        "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true,metrics.prometheusRule.enabled=true"
+    )
+    flags = (f"--set={switched_on},metrics.prometheusRule.runbookUrl={runbooks}",)
     refused = cluster_helm("install", "x", str(CHART), "--namespace=operators", "--create-namespace", *flags)
     assert not refused.succeeded
     assert "install the Prometheus Operator first" in refused.err
@@ -207,7 +203,11 @@ def test_monitoring_objects_are_made_where_the_prometheus_operator_is(cluster_he
         until_established(kubectl, f"crd/{kind.lower()}s.monitoring.coreos.com")
     install(cluster_helm, "x", *flags)
     rule = json.loads(kubectl("get", "prometheusrule", "agb-operator-x", "-noperators", "--output=json").out)
-    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    alerts = (
+        (CHART / "files" / "alerts.yaml").read_text().replace("runbook_url: docs/runbooks/", f"runbook_url: {runbooks}")
+    )
+    assert rule["spec"] == yaml.safe_load(alerts)
+    assert kubectl("get", "podmonitor", "agb-operator-x", "-noperators").succeeded
     monitor = json.loads(kubectl("get", "servicemonitor", "agb-operator-x", "-noperators", "--output=json").out)
     assert monitor["spec"]["endpoints"][0]["honorLabels"] is True
 
@@ -241,3 +241,30 @@ def any_crd(kind: str) -> dict[str, Any]:
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
         },
     }
+
+
+def test_a_missing_namespace_is_named_before_anything_is_made(cluster_helm: Helm, kubectl: Kubectl) -> None:
+    command = ("upgrade", "--install", "agb-operator", str(CHART), "--namespace=operators", "--create-namespace")
+    for place, missing in (("{gone-a,gone-b}", "gone-a, gone-b"), ("{default,gone-b}", "gone-b")):
+        refused = cluster_helm(*command, f"--set=watchNamespaces={place}")
+        assert not refused.succeeded
+        assert f"watchNamespaces names what is not there: {missing}. Create each with" in refused.err
+        status = cluster_helm("status", "agb-operator", "--namespace=operators")
+        assert "not found" in status.err, "a release that failed halfway would stay"
+    for name in ("gone-a", "gone-b"):
+        kubectl("create", "namespace", name)
+    install(cluster_helm, "agb-operator", "--set=watchNamespaces={gone-a,gone-b}")
+
+
+def test_the_namespace_of_the_release_may_be_the_watched_one_and_made_by_helm(
+    cluster_helm: Helm, kubectl: Kubectl
+) -> None:
+    install(cluster_helm, "agb-operator", "--set=watchNamespaces={team-new}", namespace="team-new")
+    assert kubectl("get", "role", "agb-operator", "-nteam-new").succeeded
+
+
+def test_without_a_cluster_no_namespace_is_missing(cluster_helm: Helm, helm: Helm) -> None:
+    watched = "--set=watchNamespaces={never-there}"
+    assert helm("template", "x", str(CHART), watched).succeeded
+    dry = cluster_helm("install", "x", str(CHART), "--namespace=operators", "--dry-run=client", watched)
+    assert dry.succeeded, dry.err

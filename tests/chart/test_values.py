@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import generate_chart
-from chart.helm import CI_VALUES, Helm
+from chart.helm import CI_VALUES, MONITORING, Helm
 from chart_rbac import CHART
 
 
@@ -51,6 +51,7 @@ def test_helm_lint_has_nothing_to_say(helm: Helm, values: Any) -> None:
         pytest.param({"extraEnv": [{"value": "x"}]}, "at '/extraEnv/0'", id="a variable without name"),
         pytest.param({"podDisruptionBudget": {"maxUnavailable": "half"}}, "at '/podDisruptionBudget", id="half"),
         pytest.param({"metrics": {"prometheusRule": {"runbookUrl": "https://x"}}}, "runbookUrl'", id="no slash"),
+        pytest.param({"metrics": {"prometheusRule": {"runbookUrl": "docs/"}}}, "runbookUrl'", id="a relative address"),
         pytest.param(
             {"agb": {"apiKey": {"namespaces": ["ml"]}}},
             "there is none: set agb.apiKey.existingSecret",
@@ -83,13 +84,25 @@ def test_values_may_come_from_the_command_line(helm: Helm, setting: str) -> None
     assert answer.succeeded, answer.err
 
 
-@pytest.mark.parametrize("kind", ["ServiceMonitor", "PrometheusRule"])
+@pytest.mark.parametrize("kind", MONITORING)
 def test_a_cluster_without_the_prometheus_operator_is_told_what_to_install(helm: Helm, kind: str) -> None:
     value = kind[0].lower() + kind[1:]
     answer = helm("template", "x", str(CHART), values={"metrics": {value: {"enabled": True}}})
     assert not answer.succeeded
     assert f"metrics.{value}.enabled needs the kind {kind}" in answer.err
     assert "install the Prometheus Operator first" in answer.err
+    assert "metrics.renderMode=alwaysRender" in answer.err
+
+
+@pytest.mark.parametrize(("mode", "rendered"), [("skipIfMissing", False), ("alwaysRender", True)])
+@pytest.mark.parametrize("kind", MONITORING)
+def test_what_needs_the_prometheus_operator_can_be_left_out_or_rendered_all_the_same(
+    helm: Helm, kind: str, mode: str, rendered: bool
+) -> None:
+    value = kind[0].lower() + kind[1:]
+    answer = helm("template", "x", str(CHART), values={"metrics": {"renderMode": mode, value: {"enabled": True}}})
+    assert answer.succeeded, answer.err
+    assert (f"kind: {kind}\n" in answer.out) is rendered
 
 
 def test_the_schema_knows_every_value_and_no_other() -> None:

@@ -37,7 +37,7 @@ def test_a_log_gets_a_line_at_both_ends_and_every_half_minute_between(clock: Clo
     with Progress("building etcd", expect="about a minute", stream=stream) as task:
         for _ in range(70):
             clock.now += 1
-            task.update("7 steps")
+            task.update(7)
 
     assert stream.getvalue().splitlines() == [
         "control-plane: building etcd (about a minute) ...",
@@ -61,6 +61,22 @@ def test_a_terminal_shows_one_line_that_changes_each_second(clock: Clock) -> Non
         "control-plane: building etcd: 2 s so far",
         "control-plane: building etcd: 3 s so far",
         "control-plane: building etcd: done after 3 s",
+    ]
+
+
+def test_a_task_with_known_steps_says_how_far_it_is_and_how_long_still(clock: Clock) -> None:
+    stream = io.StringIO()
+    with Progress("building etcd", expect="about a minute", stream=stream) as task:
+        for steps in (1, 50, 100, 200, 250):
+            clock.now += 30
+            task.update(steps, 200)
+
+    assert [line.partition(" so far")[2] for line in stream.getvalue().splitlines()[1:-1]] == [
+        ", 1 of 200 steps",
+        ", 50 of 200 steps, about 3 min 0 s still",
+        ", 100 of 200 steps, about 1 min 30 s still",
+        ", 200 of 200 steps, nearly done",
+        ", 200 of 200 steps, nearly done",
     ]
 
 

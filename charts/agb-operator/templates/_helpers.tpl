@@ -15,6 +15,11 @@ of a Service must begin with a letter. 50 characters leave room for the suffixes
 {{- end -}}
 {{- end -}}
 
+{{/* Where the objects are; a release of an umbrella chart may be elsewhere. */}}
+{{- define "agb-operator.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "agb-operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "agb-operator.fullname" .) .Values.serviceAccount.name -}}
@@ -47,7 +52,7 @@ Takes a dict: root, name, and optionally component, namespaced (default true), n
 {{- with .component }}{{ $_ := set $labels "app.kubernetes.io/component" . }}{{ end -}}
 name: {{ .name | quote }}
 {{- if ne (toString .namespaced) "false" }}
-namespace: {{ default .root.Release.Namespace .namespace | quote }}
+namespace: {{ default (include "agb-operator.namespace" .root) .namespace | quote }}
 {{- end }}
 labels:
   {{- toYaml $labels | nindent 2 }}
@@ -57,11 +62,19 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/*
+The first part of a repository is a registry if it looks like a host, as container engines read it: `localhost`,
+or something with a dot or a port.
+*/}}
 {{- define "agb-operator.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end -}}
 
@@ -70,15 +83,42 @@ annotations:
 {{- if .Values.agb.endpoint -}}
 {{- fail "\n\nsimulator.enabled replaces AGB, and agb.endpoint names one: set only one of the two" -}}
 {{- end -}}
-{{- printf "http://%s-simulator.%s.svc:8090" (include "agb-operator.fullname" .) .Release.Namespace -}}
+{{- printf "http://%s-simulator.%s.svc:8090" (include "agb-operator.fullname" .) (include "agb-operator.namespace" .) -}}
 {{- else -}}
 {{- .Values.agb.endpoint -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Stop with a clear text if an API that comes with the Prometheus Operator is not there. Takes root, kind, value. */}}
-{{- define "agb-operator.needsMonitoring" -}}
-{{- if not (.root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind)) -}}
-{{- fail (printf "\n\n%s needs the kind %s (monitoring.coreos.com/v1), which this cluster does not have: install the Prometheus Operator first, or leave it off. With `helm template` add --api-versions monitoring.coreos.com/v1/%s" .value .kind .kind) -}}
+{{/*
+`true` if an object of the Prometheus Operator is to be rendered, by `metrics.renderMode`; nothing if it is to be left
+out. Takes root, kind, value.
+*/}}
+{{- define "agb-operator.rendersMonitoring" -}}
+{{- $there := .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}
+{{- $mode := .root.Values.metrics.renderMode -}}
+{{- if or $there (eq $mode "alwaysRender") -}}
+true
+{{- else if eq $mode "failIfMissing" -}}
+{{- fail (printf "\n\n%s needs the kind %s (monitoring.coreos.com/v1), which this cluster does not have: install the Prometheus Operator first, or leave it off. To render without a cluster, set metrics.renderMode=alwaysRender" .value .kind) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* How Prometheus scrapes an endpoint. Takes the values of a ServiceMonitor or PodMonitor. */}}
+{{- define "agb-operator.scrape" -}}
+- port: http
+  path: /metrics
+  # Keeps the operator's label `namespace`, that of the AgbSessions; otherwise it would be renamed.
+  honorLabels: true
+  interval: {{ .interval | quote }}
+  {{- with .scrapeTimeout }}
+  scrapeTimeout: {{ . | quote }}
+  {{- end }}
+  {{- with .relabelings }}
+  relabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}

@@ -46,6 +46,26 @@ are gone: to see one, to report on it, and to let go of the finalizer. No Secret
   verbs: [patch]
 {{- end -}}
 
+{{/*
+Stop before anything is made if a watched namespace is missing: Kubernetes would refuse the Role in it, and leave half a
+release. Without a cluster (`helm template`, a dry run of the client) nothing can be looked up, so nothing is refused;
+whether there is one is seen by a namespace that was found, or by `default`.
+*/}}
+{{- define "agb-operator.needsNamespaces" -}}
+{{- $missing := list -}}
+{{- $found := false -}}
+{{- range .Values.watchNamespaces -}}
+{{- if lookup "v1" "Namespace" "" . -}}
+{{- $found = true -}}
+{{- else if ne . $.Release.Namespace -}}{{/* that one Helm makes, after this */}}
+{{- $missing = append $missing . -}}
+{{- end -}}
+{{- end -}}
+{{- if and $missing (or $found (lookup "v1" "Namespace" "" "default")) -}}
+{{- fail (printf "\n\nwatchNamespaces names what is not there: %s. Create each with `kubectl create namespace NAME`, then run this command again" (join ", " $missing)) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A binding's roleRef and subjects. Takes root, kind and role. */}}
 {{- define "agb-operator.binds" -}}
 roleRef:
@@ -55,5 +75,5 @@ roleRef:
 subjects:
   - kind: ServiceAccount
     name: {{ include "agb-operator.serviceAccountName" .root | quote }}
-    namespace: {{ .root.Release.Namespace | quote }}
+    namespace: {{ include "agb-operator.namespace" .root | quote }}
 {{- end -}}
