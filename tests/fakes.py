@@ -33,7 +33,7 @@ class FakeCluster:
     `latency` is what each of the operator's requests takes, in (virtual) seconds. `fail` is raised by the operator's
     next requests, one after the other. `on_secret_read` may fail the reads of a namespace's Secrets, or take its time;
     `on_event` is the same for its Events.
-    `busy` is what the operator is told when it asks whether it would have to wait.
+    `is_busy` is what the operator is told when it asks whether it would have to wait.
     """
 
     latency: float = 0.001
@@ -48,7 +48,7 @@ class FakeCluster:
     on_event: Callable[[str], Awaitable[None]] | None = None
     listeners: list[Listener] = field(default_factory=list)
     watch_delay: float = 0.002
-    busy: bool = False
+    is_busy: bool = False
     _version: int = 100
 
     # What people do
@@ -125,6 +125,9 @@ class FakeCluster:
         self.secrets[namespace, name] = {k: v.encode() for k, v in entries.items()}
 
     # What the operator asks
+
+    def busy(self, namespace: str) -> bool:
+        return self.is_busy
 
     async def read(self, namespace: str, name: str) -> dict[str, Any]:
         await self._travel()

@@ -72,10 +72,9 @@ class Cluster:
         """The API server's address."""
         return self._connection.server
 
-    @property
-    def busy(self) -> bool:
-        """Whether the next request would have to wait for its turn."""
-        return self._connection.busy
+    def busy(self, namespace: str) -> bool:
+        """Tell whether the next request about the namespace would have to wait for its turn."""
+        return self._connection.busy(namespace)
 
     async def open_session(
         self,

@@ -29,6 +29,7 @@ from ..model.errors import (
     ObjectNotFound,
     StartupError,
 )
+from ..shares import Shares
 from .config import Load, one_line, proxy_of
 
 logger = logging.getLogger(__name__)
@@ -43,9 +44,9 @@ _UNBOUNDED = aiohttp.ClientTimeout(total=None)
 """For the library: ours bounds the whole request, the reading of a token included."""
 _FORBIDDEN_PAUSE = 10.0
 """Seconds between two requests of the watch that the server does not allow."""
-_CONCURRENT = 32
-"""Requests under way at once. More make an API server no faster: they wait there instead of here, time out, and each
-needs a connection with a TLS handshake of its own."""
+_CONCURRENT = 96
+"""Requests under way at once; one namespace alone has 32. More make an API server no faster: they wait there instead of
+here, time out, and each needs a connection with a TLS handshake of its own."""
 _RENEWAL_PAUSE = 10.0
 """Seconds between two readings of refused credentials: an exec plugin is slow, and its issuer has limits too."""
 
@@ -111,7 +112,7 @@ class Connection:
         self._timeout = timeout
         self._api = ApiClient(configuration)
         self._api.user_agent = USER_AGENT
-        self._turns = asyncio.Semaphore(_CONCURRENT)
+        self._turns = Shares(_CONCURRENT)
         self._renewing = asyncio.Lock()
         self._renewed_at = -_RENEWAL_PAUSE
 
@@ -120,10 +121,9 @@ class Connection:
         """The API server's address."""
         return str(self._configuration.host)
 
-    @property
-    def busy(self) -> bool:
-        """Whether as many requests are under way as may be, so that the next one has to wait for its turn."""
-        return self._turns.locked()
+    def busy(self, namespace: str) -> bool:
+        """Tell whether as many requests about a namespace are under way as may be, so that the next has to wait."""
+        return self._turns.busy(namespace)
 
     async def request(self, request: Request) -> dict[str, Any]:
         """Send one request with a JSON body; returns the JSON object of the answer.
@@ -133,7 +133,7 @@ class Connection:
         """
         try:
             # The wait for a turn is ours, not the server's, so it does not count.
-            async with self._turns, asyncio.timeout(self._timeout):
+            async with self._turns.turn(request.names.get("namespace", "")), asyncio.timeout(self._timeout):
                 answer = await self._send(request)
         except TimeoutError as exc:
             raise ClusterUnavailable(f"the API server at {self.server} gave no answer in {self._timeout:g} s") from exc

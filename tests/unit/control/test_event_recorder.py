@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agb_operator.control.event_recorder import PATIENCE, ROOM, TRIES, EventRecorder
+from agb_operator.control.event_recorder import BURST, PATIENCE, REFILL, ROOM, TRIES, EventRecorder
 from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
 from agb_operator.model.event import Event, RecordedEvent
@@ -20,6 +20,7 @@ from unit.builders import a_session
 pytestmark = pytest.mark.looptime
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+PAUSED = Event(reason="Paused", message="Paused has happened.")
 
 
 @dataclass
@@ -94,7 +95,7 @@ async def test_at_most_two_are_under_way() -> None:
 
 
 async def test_while_requests_wait_for_their_turn_events_wait_too_but_not_for_ever() -> None:
-    desk = Desk(FakeCluster(busy=True))
+    desk = Desk(FakeCluster(is_busy=True))
     async with desk.running():
         desk.record("Created", "Running")
         await asyncio.sleep(PATIENCE - 1)
@@ -103,7 +104,7 @@ async def test_while_requests_wait_for_their_turn_events_wait_too_but_not_for_ev
         assert desk.sent == ["Created", "Running"]
         desk.record("Paused")
         await asyncio.sleep(1)
-        desk.cluster.busy = False
+        desk.cluster.is_busy = False
         await asyncio.sleep(1)
         assert desk.sent == ["Created", "Running", "Paused"]
 
@@ -154,11 +155,46 @@ async def test_an_event_that_cannot_be_sent_is_logged_and_holds_up_no_other(
     ]
 
 
-async def test_more_events_than_there_is_room_for_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_object_has_the_events_that_client_go_gives_it(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk()
-    desk.record(*["Paused"] * (ROOM + 1))
+    async with desk.running():
+        for _ in range(3000):
+            desk.record("Paused")
+            await asyncio.sleep(0.02)
+        assert len(desk.sent) == BURST
+        await asyncio.sleep(REFILL)
+        desk.record("Running", "Paused")
+        await asyncio.sleep(1)
+        assert desk.sent[BURST:] == ["Running"]
+    assert "the object had 25 at once, and has one more every 5 minutes" in caplog.text
+
+
+async def test_a_namespace_whose_events_are_refused_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse(namespace: str) -> None:
+        if namespace == "a":
+            await asyncio.sleep(10)
+            raise ClusterUnavailable("busy", retry_after=86400.0)
+
+    desk = Desk()
+    desk.cluster.on_event = refuse
+    async with desk.running():
+        for number in range(100):
+            desk.event_recorder.record(a_session(namespace="a", uid=f"uid-{number}"), PAUSED)
+        await asyncio.sleep(5)
+        desk.event_recorder.record(a_session(namespace="b"), PAUSED)
+        await asyncio.sleep(1)
+        assert desk.sent == ["Paused"]
+        desk.cluster.on_event = None
+        await asyncio.sleep(200)
+        assert len(desk.sent) == 101, "nor is its own held up for a day"
+
+
+async def test_more_events_of_a_namespace_than_there_is_room_for_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    for number in range(ROOM // 3 + 1):
+        desk.event_recorder.record(a_session(uid=f"uid-{number}"), PAUSED)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{a_session().key}: event Paused could not be sent: {ROOM} others wait"
+        f"{a_session().key}: event Paused could not be sent: too many others of the namespace wait"
     ]
 
 

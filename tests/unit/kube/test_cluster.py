@@ -165,13 +165,14 @@ async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn
     busy = []
     requests = [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(31)]
     await server.seen(31)
-    busy.append(cluster.busy)
+    busy.append(cluster.busy("ml"))
     requests += [asyncio.create_task(cluster.read("ml", "batch")) for _ in range(9)]
     await server.seen(32)
-    busy.append(cluster.busy)
+    busy.append(cluster.busy("ml"))
+    assert not cluster.busy("another namespace")
     enough.set()
     await asyncio.gather(*requests)
-    busy.append(cluster.busy)
+    busy.append(cluster.busy("ml"))
     assert busy == [False, True, False]
 
 
