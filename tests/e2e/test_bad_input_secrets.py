@@ -53,11 +53,16 @@ SECRETS = {
         "spec.credentials.secretRef.key.",
     ),
     "empty-entry": BadSecret(
-        entries={"apiKey": ""}, message="Entry apiKey of Secret empty-entry in namespace {namespace} cannot be used: "
+        entries={"apiKey": ""},
+        ready="False/CredentialsInvalid",
+        message="Looking at the session failed: Entry apiKey of Secret empty-entry in namespace {namespace} cannot be "
+        "used: ",
     ),
     "two-lines": BadSecret(
         entries={"apiKey": "simulator-key\nwith-two-lines"},
-        message="Entry apiKey of Secret two-lines in namespace {namespace} cannot be used: ",
+        ready="False/CredentialsInvalid",
+        message="Looking at the session failed: Entry apiKey of Secret two-lines in namespace {namespace} cannot be "
+        "used: ",
     ),
     "wrong-key": BadSecret(
         entries={"apiKey": REFUSED_KEY},

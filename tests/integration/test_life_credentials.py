@@ -139,17 +139,31 @@ async def test_while_a_secret_cannot_be_read_the_key_from_before_serves_all_at_o
 
 
 @pytest.mark.parametrize(
-    ("entries", "says"),
+    ("entries", "reason", "says"),
     [
-        (None, f"Secret {SECRET} does not exist in namespace {NAMESPACE}. Create it with the API key under apiKey;"),
-        ({"token": KEY}, f"Secret {SECRET} in namespace {NAMESPACE} has no entry apiKey. Add it, or name another one"),
-        ({"apiKey": ""}, f"Entry apiKey of Secret {SECRET} in namespace {NAMESPACE} cannot be used: "),
-        ({"apiKey": f"{KEY}\nand more"}, f"Entry apiKey of Secret {SECRET} in namespace {NAMESPACE} cannot be used: "),
+        (
+            None,
+            "CredentialsMissing",
+            f"Secret {SECRET} does not exist in namespace {NAMESPACE}. Create it with the API key under apiKey;",
+        ),
+        (
+            {"token": KEY},
+            "CredentialsMissing",
+            f"Secret {SECRET} in namespace {NAMESPACE} has no entry apiKey. Add it, or name another one",
+        ),
+        ({"apiKey": ""}, "CredentialsInvalid", "cannot be used: the API key is empty."),
+        ({"apiKey": f"{KEY}\nand more"}, "CredentialsInvalid", "cannot be used: the API key holds spaces, line breaks"),
+        (
+            {"apiKey": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"},
+            "CredentialsInvalid",
+            "it is a JSON Web Token",
+        ),
+        ({"apiKey": '{"apiKey":"k"}'}, "CredentialsInvalid", "it is JSON, not an API key."),
     ],
-    ids=["no Secret", "another entry", "empty", "two lines"],
+    ids=["no Secret", "another entry", "empty", "two lines", "token", "json"],
 )
 async def test_a_secret_that_cannot_be_used_is_described_and_its_repair_noticed(
-    entries: dict[str, str] | None, says: str
+    entries: dict[str, str] | None, reason: str, says: str
 ) -> None:
     async with World() as world:
         if entries is None:
@@ -157,13 +171,13 @@ async def test_a_secret_that_cannot_be_used_is_described_and_its_repair_noticed(
         else:
             world.cluster.put_secret(NAMESPACE, SECRET, **entries)
         world.apply(imageId=IMAGE)
-        await world.ready("CredentialsMissing")
+        await world.ready(reason)
         assert says in world.condition("Ready")["message"]
-        assert world.condition("Stalled")["reason"] == "CredentialsMissing"
+        assert world.condition("Stalled")["reason"] == reason
         assert KEY not in str(world.status())
         await asyncio.sleep(10 * MINUTE)
         assert len(world.control.requests()) == 0
-        assert [event.reason for event in world.cluster.events] == ["CredentialsMissing"]
+        assert [event.reason for event in world.cluster.events] == [reason]
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=f"{KEY}\n")
         await world.ready("Running", within=MINUTE)
 

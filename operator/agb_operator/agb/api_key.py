@@ -4,6 +4,7 @@ The one way to the text is `reveal()`, so a search for it finds every place that
 """
 
 import hashlib
+import re
 from typing import Final, NoReturn
 
 _SHOWN: Final = "[api key]"
@@ -16,8 +17,8 @@ class ApiKey:
         value: the text; white space around it is dropped, since Secrets made from a file end in a newline.
 
     Raises:
-        ValueError: it is empty, or holds characters that no HTTP header can carry. The message does not
-            quote it.
+        ValueError: it is empty, holds characters that no HTTP header can carry, or is certainly something else (a
+            token, a certificate, JSON): that would only tell AGB a secret. The message does not quote it.
 
     Attributes:
         fingerprint: eight hexadecimal digits that tell keys apart in logs and cannot be turned back.
@@ -29,6 +30,9 @@ class ApiKey:
         value = value.strip()
         if not value:
             raise ValueError("the API key is empty")
+        other = _something_else(value)
+        if other:
+            raise ValueError(f"it is {other}, not an API key")
         if not (value.isascii() and value.isprintable() and " " not in value):
             raise ValueError("the API key holds spaces, line breaks or characters outside ASCII")
         self._value = value
@@ -60,3 +64,14 @@ class ApiKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled: its text would leave the process")
+
+
+def _something_else(value: str) -> str:
+    """Say what a text is that is certainly no key, "" if it may be one; no shape of a key is documented."""
+    if value.startswith("-----BEGIN "):
+        return "PEM"
+    if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", value, re.ASCII):
+        return "a JSON Web Token"
+    if value[0] in "{[":
+        return "JSON"
+    return ""

@@ -13,8 +13,16 @@ from dataclasses import InitVar, dataclass, field
 from typing import Final, Protocol
 
 from ..model.clock import Clock
-from ..model.errors import ApiUnavailable, ClusterError, ClusterForbidden, CredentialsMissing, ObjectNotFound
-from ..model.resource import AgbSession, SecretRef
+from ..model.errors import (
+    AgbError,
+    ApiUnavailable,
+    ClusterError,
+    ClusterForbidden,
+    CredentialsMissing,
+    CredentialsRejected,
+    ObjectNotFound,
+)
+from ..model.resource import AgbSession, ObjectKey, SecretRef
 from ..shares import Shares
 from .api_key import ApiKey
 from .client import SessionClient
@@ -52,7 +60,7 @@ class _Entry:
     key: ApiKey | None = None
     before: ApiKey | None = None
     """The last other key that AGB did not refuse: a typo in the Secret must not block a deletion."""
-    problem: CredentialsMissing | None = None
+    problem: CredentialsMissing | CredentialsRejected | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +100,7 @@ class Credentials:
 
         Raises:
             CredentialsMissing: it has none; the message says what to do.
+            CredentialsRejected: what the Secret holds is certainly no key.
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
@@ -194,7 +203,7 @@ class Credentials:
             # Not the Secret's fault: a key from before serves on, and without one the caller tries again.
             entry.failures += 1
             entry.retry_at = self.clock.now() + self._gap(entry.failures)
-            logger.warning("Secret %s/%s could not be read: %s", namespace, ref.name, error)
+            logger.warning("Secret %s could not be read: %s", ObjectKey(namespace, ref.name), error)
             return
         else:
             entry.problem = None
@@ -216,15 +225,13 @@ class Credentials:
             key = ApiKey(value.decode())
         except ValueError as exc:  # a decoding error is one, too, and neither quotes the value
             text = "it is not text" if isinstance(exc, UnicodeDecodeError) else str(exc)
-            entry.problem = CredentialsMissing(
-                f"Entry {ref.entry} of {where} cannot be used: {text}. Put the API key there, alone and on one line."
-            )
+            entry.problem = CredentialsRejected(f"Entry {ref.entry} of {where} cannot be used: {text}")
             return
         if entry.key not in (None, key) and self._refused_since(entry) is None:
             entry.before = entry.key
         entry.key = key
 
 
-def _copy(problem: CredentialsMissing) -> CredentialsMissing:
+def _copy(problem: CredentialsMissing | CredentialsRejected) -> AgbError:
     # An exception object collects the traceback of each raise, so the cached one is never raised itself.
-    return CredentialsMissing(problem.message)
+    return type(problem)(problem.message)

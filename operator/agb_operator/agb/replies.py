@@ -24,6 +24,7 @@ from ..model.errors import (
     SessionNotFound,
     Throttled,
 )
+from ..model.text import harmless
 
 
 class Call(Enum):
@@ -160,12 +161,12 @@ def text(fields: Mapping[str, object], name: str) -> str:
 def shown(message: str, *, request_id: str = "", limit: int = 200) -> str:
     """Return a remote text fit for people, on one line.
 
-    Addresses go, since `resourceUrl` may carry an authentication code, and so does the request id, since a
-    condition's message has to stay the same while the same thing fails again.
+    What is no visible character is escaped. Addresses go, since `resourceUrl` may carry an authentication code, and so
+    does the request id, since a condition's message has to stay the same while the same thing fails again.
     """
     if request_id:
         message = re.sub(rf"\b{re.escape(request_id)}\b", "[request id]", message)
-    message = " ".join(re.sub(r"\w+://\S+", "[address]", message).split())
+    message = harmless(" ".join(re.sub(r"\w+://\S+", "[address]", message).split()))
     return message if len(message) <= limit else message[: limit - 3] + "..."
 
 

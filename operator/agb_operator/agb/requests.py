@@ -97,7 +97,7 @@ class _Client:
             sessions=[
                 _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at, listed=True)
                 for row in rows
-                if isinstance(row, dict) and text(row, "sessionId")
+                if isinstance(row, dict) and text(row, "sessionId") and text(row, "sessionId").isprintable()
             ],
             next_token=next_token or "",
             total=total,
@@ -107,7 +107,16 @@ class _Client:
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
         body = {"labels": json.dumps(dict(labels))} if labels else {}
         reply = await self.send(Request(call=Call.CREATE, body=body, query={"imageId": image_id}))
-        return Created(session_id=text(reply.data_fields, "sessionId"), request_id=reply.request_id)
+        session_id = text(reply.data_fields, "sessionId")
+        if not session_id.isprintable():
+            # It would go into the status as it is, and it must be the same there as at AGB.
+            raise ApiUnavailable(
+                "AGB answered createSession with a session id that holds control characters",
+                http_status=reply.status,
+                request_id=reply.request_id,
+                outcome_unknown=True,
+            )
+        return Created(session_id=session_id, request_id=reply.request_id)
 
     async def pause(self, session_id: str) -> Accepted:
         return await self._act(Call.PAUSE, session_id)

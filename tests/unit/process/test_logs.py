@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from agb_operator.agb.api_key import ApiKey
+from agb_operator.model.resource import ObjectKey
 from agb_operator.process.logs import configure_logs, hide
 
 logger = logging.getLogger("agb_operator.control.reconciler")
@@ -99,10 +100,38 @@ def test_a_known_key_is_blanked_in_message_arguments_fields_and_traceback(
     try:
         raise RuntimeError(f"refused: {secret}")
     except RuntimeError:
-        logger.exception(f"first {secret}, then %s", secret, extra={"session_id": f"at {secret}"})
+        logger.exception("it said %s, then %r", secret, secret, extra={"session_id": f"at {secret}"})
+    logger.warning("failed: %s", ValueError(secret))
+    logger.warning(f"a library's own line with {secret} in it")
+    logger.warning("%(named)s", {"named": secret})
     written = out.getvalue()
     assert "simulator" not in written
-    assert written.count("[redacted]") >= 4
+    assert written.count("[redacted]") >= 6
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("key", ['"level":', "prod/victim", "reconciler", "failed", "namespace"])
+def test_a_key_that_is_a_word_of_ours_or_another_s_name_breaks_no_line_and_hides_nobody(
+    out: io.StringIO, log_format: str, key: str
+) -> None:
+    configure_logs(log_format, "info", stream=out)
+    hide(ApiKey(key))
+    fields = {"namespace": "prod", "resource": "victim", "session_id": "s-1", "request_id": "R-1"}
+    logger.warning("%s: %s failed: %s", ObjectKey("prod", "victim"), "a look", f"AGB said {key}.", extra=fields)
+    (line,) = out.getvalue().splitlines()
+    assert "prod/victim: a look failed: AGB said [redacted]." in line
+    if log_format == "json":
+        content = json.loads(line)
+        assert (content["level"], content["namespace"], content["name"]) == ("warning", "prod", "victim")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_control_characters_of_others_are_written_as_escapes(out: io.StringIO, log_format: str) -> None:
+    configure_logs(log_format, "info", stream=out)
+    logger.warning("AGB said %s", "\x1b[2J\x9b31m\u202eevil\u2028\x7f", extra={"session_id": "s\x1b]0;"})
+    (line,) = out.getvalue().removesuffix("\n").split("\n")
+    assert line.isprintable()
+    assert r"[2J" in line
 
 
 def test_a_key_too_short_to_be_one_blanks_nothing(out: io.StringIO) -> None:
