@@ -119,8 +119,8 @@ class Metrics:
         self._registry.register(
             _Counted(
                 "agb_api_breaker_open",
-                "Circuit breakers that hold requests back: 'credentials' for a refused API key, 'endpoint' for a dead "
-                "API.",
+                "Circuit breakers that hold requests back: 'credentials' for a refused API key, 'account' for an "
+                "account that AGB fails to serve, 'endpoint' for a dead API.",
                 ("kind",),
                 lambda: {(kind,): number for kind, number in open_breakers().items()},
             )

@@ -10,7 +10,7 @@ from agb_simulator.effects import Delay, HttpError
 from integration.world import KEY, NAMESPACE, World
 from simulated import loop_time
 
-pytestmark = pytest.mark.looptime
+pytestmark = [pytest.mark.looptime, pytest.mark.timeout(900)]
 IMAGE = "agb-code-space-1"
 MANY = 2000
 B = "b"
@@ -131,6 +131,57 @@ async def test_one_session_that_answers_403_holds_up_no_other_of_its_key() -> No
         await world.ready("Paused", "a1")
         assert loop_time() - started <= PROMISE
         assert world.reason("a2") == "Running"
+
+
+async def test_a_thousand_keys_that_are_none() -> None:
+    async with Tenants() as world:
+        world.control.configure(accept_any_key=False)
+        reads = world.cluster.secret_reads
+        for index in range(1000):
+            world.cluster.put_secret(NAMESPACE, f"key-{index}", apiKey=f"bogus-key-{index}")
+            world.cluster.apply(
+                NAMESPACE, f"a{index}", {"imageId": IMAGE, "credentials": {"secretRef": {"name": f"key-{index}"}}}
+            )
+        started = loop_time()
+        assert await world.slowest_flip_of_b() <= PROMISE
+        await asyncio.sleep(started + 200 - loop_time())
+        refused = [entry for entry in world.control.requests() if entry.status == 401]
+        assert len(refused) <= 160, "a few at once, then one every ten seconds"
+        assert world.cluster.secret_reads - reads <= 1600, "each once, then two a second"
+
+
+async def test_credentials_that_flip_every_ten_milliseconds() -> None:
+    async with Tenants() as world:
+        await world.a_has(1)
+
+        async def flip() -> None:
+            for number in range(6000):
+                world.patch("a0", credentials={"secretRef": {"name": ("missing", "b-key")[number % 2]}})
+                await asyncio.sleep(0.01)
+
+        flipping = asyncio.create_task(flip())
+        assert await world.slowest_flip_of_b(seconds=60.0) <= PROMISE
+        await flipping
+        assert len([event for event in world.cluster.events if event.name == "a0"]) <= 26
+
+
+async def test_events_that_are_to_come_back_in_a_day() -> None:
+    async def refuse(namespace: str) -> None:
+        if namespace == NAMESPACE:
+            raise ClusterUnavailable("busy", http_status=503, retry_after=86400.0)
+
+    async with Tenants() as world:
+        await world.a_has(MANY)
+        world.cluster.on_event = refuse
+        world.pause_all_of_a(MANY)
+        await asyncio.sleep(10.0)
+        world.cluster.patch(B, "b0", paused=True)
+        await world.until(lambda: world.b_reason("b0") == "Paused", within=30.0)
+        paused = loop_time()
+        await world.until(
+            lambda: any(each.name == "b0" and each.reason == "Paused" for each in world.cluster.events), within=600.0
+        )
+        assert loop_time() - paused <= PROMISE
 
 
 async def test_looks_at_settled_sessions_that_take_long() -> None:

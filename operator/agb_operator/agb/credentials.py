@@ -10,8 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import InitVar, dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
+from ..model.budget import Budget
 from ..model.clock import Clock
 from ..model.errors import (
     AgbError,
@@ -21,6 +23,7 @@ from ..model.errors import (
     CredentialsMissing,
     CredentialsRejected,
     ObjectNotFound,
+    Throttled,
 )
 from ..model.resource import AgbSession, ObjectKey, SecretRef
 from ..shares import Shares
@@ -34,6 +37,13 @@ FRESH: Final = 60.0
 """Seconds for which a key that was read is used without reading the Secret again."""
 RECHECK: Final = 20.0
 """Seconds for which a missing or refused key is not looked for again; below the requeue of those that wait for it."""
+TRIES: Final = 20
+"""Refusals of API keys that a namespace may meet at once, and `TRY_REFILL` the seconds until it may meet one more: AGB
+may take offence at the operator's address, which is the same for all tenants."""
+TRY_REFILL: Final = 10.0
+REREADS: Final = 50
+"""Reads of Secrets without a usable key that a namespace may have at once, and the seconds until one more."""
+REREAD_REFILL: Final = 0.5
 _READS: Final = 12
 """Secrets that may be read at once, for all namespaces; one alone reads four."""
 EVERYWHERE: Final = "*"
@@ -89,6 +99,8 @@ class Credentials:
     """Told of every key before its first use, so that logs can redact it."""
     _own_key_namespaces: frozenset[str] = field(init=False)
     _entries: dict[tuple[str, SecretRef], _Entry] = field(init=False, default_factory=dict)
+    _tries: dict[str, Budget] = field(init=False, default_factory=dict)
+    _rereads: dict[str, Budget] = field(init=False, default_factory=dict)
     _reads: Shares = field(init=False, default_factory=lambda: Shares(_READS))
     _accounts: dict[ApiKey, _Account] = field(init=False, default_factory=dict)
 
@@ -101,6 +113,7 @@ class Credentials:
         Raises:
             CredentialsMissing: it has none; the message says what to do.
             CredentialsRejected: what the Secret holds is certainly no key.
+            Throttled: the key is not known to be good, and the namespace has had too many that were not.
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
@@ -108,7 +121,7 @@ class Credentials:
         entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
         if self._is_due(entry) and not (entry.lock.locked() and self._serves_on(entry)):
             async with entry.lock:
-                if self._is_due(entry):
+                if self._is_due(entry) and self._may_read(entry, session.key.namespace):
                     await self._read(entry, session.key.namespace, session.secret)
         if entry.problem is not None and not (session.deleting and entry.key is not None):
             raise _copy(entry.problem)
@@ -118,7 +131,9 @@ class Credentials:
             )
         if session.deleting and entry.before is not None and self._refused_since(entry) is not None:
             return self._client(entry.before, session.key.namespace)
-        return self._client(entry.key, session.key.namespace)
+        client = self._client(entry.key, session.key.namespace)
+        self._check_budget(entry.key, session.key.namespace)
+        return client
 
     def may_have_another_key(self, session: AgbSession) -> bool:
         """Tell whether the Secret is to be read at once, as it was last read before AGB began to refuse its key."""
@@ -142,6 +157,9 @@ class Credentials:
         keys = {entry.key for entry in entries} | {entry.before for entry in entries} | {self.own_key}
         for key in self._accounts.keys() - keys:
             del self._accounts[key]
+        for budgets in (self._tries, self._rereads):
+            for namespace in [each for each, budget in budgets.items() if budget.is_full(self.clock.now())]:
+                del budgets[namespace]
 
     def _own(self, namespace: str) -> ApiKey:
         allowed = EVERYWHERE in self._own_key_namespaces or namespace in self._own_key_namespaces
@@ -162,10 +180,35 @@ class Credentials:
         account = self._accounts.get(key)
         if account is None:
             self.on_key(key)
-            guard = self.guards.new(key.fingerprint)
+            guard = self.guards.new(key.fingerprint, on_refused=partial(self._note_refusal, key))
             account = self._accounts[key] = _Account(client=self.open_client(key, guard), guard=guard)
         account.guard.standing.namespaces |= {namespace}
         return account.client
+
+    def _note_refusal(self, key: ApiKey) -> None:
+        account = self._accounts.get(key)
+        for namespace in account.guard.standing.namespaces if account is not None else ():
+            self._tries.setdefault(namespace, Budget(burst=TRIES, refill=TRY_REFILL)).spend(self.clock.now())
+
+    def _check_budget(self, key: ApiKey, namespace: str) -> None:
+        """Raise if trying a key that may be none would be one try too many of the namespace."""
+        standing, tries = self._accounts[key].guard.standing, self._tries.get(namespace)
+        if tries is None or (standing.is_proven and standing.key.open_since is None):
+            return
+        if rest := tries.rest(self.clock.now()):
+            raise Throttled(
+                f"AGB refused too many of the API keys in namespace {namespace}, so this one waits for its turn",
+                retry_after=rest,
+            )
+
+    def _may_read(self, entry: _Entry, namespace: str) -> bool:
+        """Take a read off the namespace's budget; a first read, and those of a key that AGB accepts, are free."""
+        account = self._accounts.get(entry.key) if entry.key is not None else None
+        is_proven = account is not None and account.guard.standing.is_proven
+        if entry.read_at == float("-inf") or (is_proven and self._serves_on(entry)):
+            return True
+        budget = self._rereads.setdefault(namespace, Budget(burst=REREADS, refill=REREAD_REFILL))
+        return budget.may_spend(self.clock.now())
 
     def _refused_since(self, entry: _Entry) -> float | None:
         account = self._accounts.get(entry.key) if entry.key is not None else None

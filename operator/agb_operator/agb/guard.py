@@ -48,12 +48,17 @@ class Guards:
     def __post_init__(self) -> None:
         self.endpoint = Endpoint(clock=self.clock)
 
-    def new(self, name: str) -> "Guard":
-        """Make the guard of a key; `name` is for logs: the key's fingerprint, never the key."""
+    def new(self, name: str, *, on_refused: Callable[[], None] = lambda: None) -> "Guard":
+        """Make the guard of a key.
+
+        Args:
+            name: for logs: the key's fingerprint, never the key.
+            on_refused: told of each answer that refuses the key.
+        """
         return Guard(
             bucket=TokenBucket(qps=self.qps, burst=self.burst, clock=self.clock),
             connections=self._connections,
-            standing=Standing(name=name, endpoint=self.endpoint, clock=self.clock),
+            standing=Standing(name=name, endpoint=self.endpoint, clock=self.clock, on_refused=on_refused),
             clock=self.clock,
             on_throttled=self.on_throttled,
         )

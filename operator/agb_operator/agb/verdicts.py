@@ -12,7 +12,7 @@ one success of any key sets all of them free.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,8 +94,12 @@ class Standing:
     """The key's, for logs."""
     endpoint: Endpoint
     clock: Clock
+    on_refused: Callable[[], None]
+    """Told of each answer that refuses the key."""
     namespaces: frozenset[str] = frozenset()
     """Where the key is used."""
+    is_proven: bool = field(init=False, default=False)
+    """Whether AGB has ever accepted the key."""
     _recoveries: int = field(init=False)
     key: Breaker = field(init=False)
     """Open while AGB refuses the key."""
@@ -143,6 +147,10 @@ class Standing:
             raise
         finally:
             self.endpoint.note(self.name, self.namespaces, _account_verdict(outcome))
+            verdict = _key_verdict(outcome)
+            self.is_proven = self.is_proven or verdict is Outcome.GOOD
+            if verdict is Outcome.BAD:
+                self.on_refused()
 
 
 def _reach_verdict(outcome: BaseException | None) -> Outcome:

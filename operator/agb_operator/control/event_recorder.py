@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ..model.budget import Budget
 from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterUnavailable, Conflict
 from ..model.event import Event, RecordedEvent
@@ -61,18 +62,6 @@ class _Waiting:
         return self.recorded.key.namespace, ""
 
 
-@dataclass(kw_only=True, slots=True)
-class _Budget:
-    """How many Events an object may still have, as of a time."""
-
-    left: float = BURST
-    at: float
-
-    def refill(self, now: float) -> None:
-        self.left = min(float(BURST), self.left + (now - self.at) / REFILL)
-        self.at = now
-
-
 @dataclass(kw_only=True, slots=True, eq=False)
 class EventRecorder:
     """Sends the Events of each namespace in the order they came."""
@@ -85,7 +74,7 @@ class EventRecorder:
     _nanoseconds: int = field(init=False, default=0)
     _lines: dict[Tenant, deque[_Waiting]] = field(init=False, default_factory=dict)
     _resting: dict[str, tuple[asyncio.TimerHandle, _Waiting]] = field(init=False, default_factory=dict)
-    _budgets: dict[str, _Budget] = field(init=False, default_factory=dict)
+    _budgets: dict[str, Budget] = field(init=False, default_factory=dict)
     _room: Held = field(init=False, default_factory=lambda: Held(ROOM))
     _senders: Held = field(init=False, default_factory=lambda: Held(_SENDERS))
     _changed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -133,18 +122,8 @@ class EventRecorder:
         """Take one Event off the object's budget, if that holds one."""
         now = self.clock.now()
         if uid not in self._budgets and len(self._budgets) >= ROOM:
-            self._forget_full(now)
-        budget = self._budgets.setdefault(uid, _Budget(at=now))
-        budget.refill(now)
-        if budget.left < 1:
-            return False
-        budget.left -= 1
-        return True
-
-    def _forget_full(self, now: float) -> None:
-        for budget in self._budgets.values():
-            budget.refill(now)
-        self._budgets = {uid: budget for uid, budget in self._budgets.items() if budget.left < BURST}
+            self._budgets = {each: budget for each, budget in self._budgets.items() if not budget.is_full(now)}
+        return self._budgets.setdefault(uid, Budget(burst=BURST, refill=REFILL)).may_spend(now)
 
     async def _send_all(self) -> None:
         while True:

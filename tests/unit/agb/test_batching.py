@@ -482,6 +482,29 @@ async def test_a_sweep_of_nothing_is_no_call() -> None:
     assert client.calls == []
 
 
+async def test_an_answer_of_the_tick_in_which_the_last_call_ended_does_not_count() -> None:
+    client, watcher = account_of(200), observer()
+    before = (await looks(watcher, client, ids(200)))[150]
+    [after] = await looks(watcher, client, ["s150"], not_before=before.taken_at)
+    assert after.taken_at > before.taken_at
+
+
+async def test_a_page_asked_for_in_that_tick_does_not_serve_who_waits_for_a_walk_either() -> None:
+    client, watcher = account_of(300), observer()
+    late: list[asyncio.Task[list[Observation]]] = []
+    ended: list[float] = []
+
+    def call_ends(token: str) -> AgbError | None:
+        if token == "100":  # its answer is here, and the next page is asked for in this very tick
+            ended.append(loop_time())
+            late.append(asyncio.create_task(looks(watcher, client, ids(100, start=200), not_before=loop_time())))
+        return None
+
+    client.on_list = call_ends
+    await looks(watcher, client, ids(300))
+    assert all(seen.taken_at > ended[0] for seen in await late[0])
+
+
 async def test_accounts_do_not_mix_and_are_forgotten_with_their_client() -> None:
     watcher = observer()
     mine, theirs = account_of(200), account_of(200)
