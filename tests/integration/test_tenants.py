@@ -1,12 +1,39 @@
 """One tenant's trouble is nobody else's: whatever A is in, with 2,000 resources, B's flips reach AGB within 5 s."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import pytest
 
 from agb_operator.model.errors import ClusterUnavailable
-from agb_simulator.effects import Delay, HttpError
+from agb_simulator.effects import (
+    BareCreate,
+    BusinessError,
+    CreateFailed,
+    Delay,
+    Effect,
+    EndlessPages,
+    FallBack,
+    FieldValues,
+    FilterIgnored,
+    HttpError,
+    IdValue,
+    Ignored,
+    Interference,
+    InvalidToken,
+    LostAnswer,
+    NeverEnds,
+    OtherAccount,
+    RawAnswer,
+    Shape,
+    ShortPage,
+    StaleLabels,
+    StaleList,
+    StaleRead,
+    StatusValue,
+    TransitionTime,
+)
+from agb_simulator.limits import AtOnceLimit, Capacity, RateLimit
 from integration.world import KEY, NAMESPACE, World
 from simulated import loop_time
 
@@ -199,3 +226,56 @@ async def test_looks_at_settled_sessions_that_take_long() -> None:
 
 async def self_healed(world: Tenants, session_id: str) -> None:
     await world.until(lambda: world.control.session(session_id)["status"] == "RUNNING", within=600.0, every=0.5)
+
+
+FAULTS: list[Effect] = [
+    HttpError(status=502, html=True),
+    HttpError(status=429, retry_after=30),
+    HttpError(status=429),
+    HttpError(status=401, code="InvalidApiKey"),
+    HttpError(status=403),
+    BusinessError(),
+    RawAnswer(body="<html>"),
+    LostAnswer(),
+    LostAnswer(applied=False, late=70),
+    Ignored(),
+    Delay(seconds=15),
+    Delay(seconds=1000),
+    Shape(null_data=True, no_code=True),
+    StatusValue(status="HIBERNATED"),
+    StaleRead(seconds=30),
+    FallBack(),
+    NeverEnds(),
+    TransitionTime(seconds=300),
+    Interference(action="vanish"),
+    CreateFailed(),
+    BareCreate(),
+    InvalidToken(),
+    ShortPage(),
+    FilterIgnored(),
+    StaleList(seconds=60),
+    StaleLabels(seconds=60),
+    EndlessPages(how="new_tokens"),
+    IdValue(session_id="session-of-nobody"),
+    FieldValues(fields={"success": "yes", "data": 7}),
+    OtherAccount(),
+    RateLimit(per_second=1),
+    AtOnceLimit(requests=1),
+]
+"""One of each kind that the simulator knows, but for the capacity of the endpoint, which is everybody's."""
+
+
+def test_every_fault_of_the_simulator_is_among_them() -> None:
+    assert {type(fault) for fault in FAULTS} | {Capacity} == set(get_args(Effect))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_any_fault_of_the_simulator(fault: Effect) -> None:
+    """Half of A's 100 resources adopt a session, half create one: what a fault does to 2,000 is in the tests above."""
+    async with Tenants() as world:
+        await world.a_has(50)
+        world.control.add_fault(fault, key=KEY)
+        for index in range(50):
+            world.apply(f"new{index}", imageId=IMAGE)
+            world.patch(f"a{index}", paused=True)
+        assert await world.slowest_flip_of_b(seconds=20.0) <= PROMISE
