@@ -133,7 +133,7 @@ async def test_a_worker_that_crashes_ends_all_of_them(queue: WorkQueue, monkeypa
     assert caught.group_contains(RuntimeError, match="a bug")
 
 
-async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_sweep() -> None:
+async def test_what_was_deleted_in_a_gap_of_the_watch_is_found_by_the_relist() -> None:
     cluster, store = FakeCluster(), Store()
     for name in ("stays", "goes"):
         store.put(AgbSession.from_body(cluster.apply("ml", name, {"sessionId": f"session-{name}"})))
