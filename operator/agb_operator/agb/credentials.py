@@ -15,10 +15,10 @@ from typing import Final, Protocol
 from ..model.clock import Clock
 from ..model.errors import ApiUnavailable, ClusterError, ClusterForbidden, CredentialsMissing, ObjectNotFound
 from ..model.resource import AgbSession, SecretRef
-from ..shares import Shares
 from .api_key import ApiKey
 from .client import SessionClient
 from .guard import Guard, Guards
+from .shares import Shares
 
 logger = logging.getLogger(__name__)
 

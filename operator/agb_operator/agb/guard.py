@@ -14,11 +14,11 @@ from typing import Final
 
 from ..model.clock import Clock
 from ..model.errors import Throttled
-from ..shares import Shares
 from .breaker import Place
 from .bucket import PATIENCE, Lane, TokenBucket
 from .replies import Call, Reply
 from .requests import Request, Send
+from .shares import Shares
 from .verdicts import Endpoint, Standing
 
 CONNECTIONS: Final = 192

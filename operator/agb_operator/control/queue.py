@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ..agb.shares import Held, Tenant
 from ..model.resource import ObjectKey
-from ..shares import Held, Tenant
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

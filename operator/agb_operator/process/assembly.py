@@ -16,6 +16,7 @@ from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials, SecretReader
 from ..agb.guard import Guard, Guards
+from ..agb.shares import Tenant
 from ..control.claims import Claims
 from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
@@ -31,7 +32,6 @@ from ..control.workers import Workers, hung_after, pass_deadline
 from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.resource import ObjectKey, own_labels
-from ..shares import Tenant
 from .health import Check, Progress
 from .logs import hide
 from .settings import Settings

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from agb_operator.shares import Shares
+from agb_operator.agb.shares import Shares
 from simulated import loop_time
 
 pytestmark = pytest.mark.looptime
