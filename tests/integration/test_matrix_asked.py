@@ -103,5 +103,5 @@ async def test_restarted(phase: Phase) -> None:
         else:
             assert changes(world) == before, "what was accepted is not repeated"
         if phase in (Phase.RUNNING, Phase.PAUSED, Phase.LOST, Phase.UNKNOWN):
-            assert len(world.cluster.events) == events, "a restart is no news"
+            assert len(world.cluster.events) == events, "a restart tells nothing new"
         world.assert_clean()

@@ -286,10 +286,10 @@ def _wrong(
     word = "Paused" if session.paused else "Running"
     if suspect and there is None and ready.reason == "ApiUnavailable":
         return ""  # most sessions of the key have vanished together: that is for people to look into
-    rival = any(_manages(other, session) for other in resources)
+    contested = any(_manages(other, session) for other in resources)
     if session.observe_only:
         right = "Observed" if there else "SessionNotFound"
-    elif rival and session.session_id in known:
+    elif contested and session.session_id in known:
         right = "SessionConflict"  # also over one that was released, as long as AGB speaks of it
     elif there is None:
         right = word if session.recreate and not session.paused else "SessionNotFound"
@@ -309,4 +309,4 @@ def _wrong(
 
 def _manages(other: AgbSession, session: AgbSession) -> bool:
     same = bool(other.session_id) and other.session_id == session.session_id
-    return same and other.seniority < session.seniority and not other.observe_only
+    return same and other.precedence < session.precedence and not other.observe_only

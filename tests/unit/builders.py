@@ -26,7 +26,7 @@ from agb_operator.policy.plan import Action, Input, Plan, Recalled
 from agb_operator.policy.proof import Evidence
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-NO_FACTS = Recalled()
+NOTHING = Recalled()
 ID = "session-1"
 IMAGE = "agb-code-space-1"
 
@@ -164,9 +164,9 @@ def ours(session: AgbSession) -> Evidence:
     return Evidence(labels={UID_LABEL: session.uid})
 
 
-def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, facts: Recalled = NO_FACTS) -> Plan:
+def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, recalled: Recalled = NOTHING) -> Plan:
     """Decide after a look; what is asked for besides is as it should be: our labels, and nothing else that has them."""
-    given = Input(session=session, now=now, recalled=facts, seen=look)
+    given = Input(session=session, now=now, recalled=recalled, seen=look)
     decided = policy.decide(given)
     if decided.action == Action.READ_LABELS:
         return policy.decide(replace(given, evidence=ours(session)))
@@ -174,29 +174,29 @@ def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, facts: 
 
 
 def plan_creation(
-    session: AgbSession, found: Sequence[Observation], *, now: datetime = NOW, facts: Recalled = NO_FACTS
+    session: AgbSession, found: Sequence[Observation], *, now: datetime = NOW, recalled: Recalled = NOTHING
 ) -> Plan:
     """Decide for a resource without a session; `found` is what carries its UID."""
-    return policy.decide(Input(session=session, now=now, recalled=facts, found=found, evidence=ours(session)))
+    return policy.decide(Input(session=session, now=now, recalled=recalled, found=found, evidence=ours(session)))
 
 
-def before_looking(session: AgbSession, *, facts: Recalled = NO_FACTS) -> Plan | None:
+def before_looking(session: AgbSession, *, recalled: Recalled = NOTHING) -> Plan | None:
     """Decide without a look."""
-    return policy.before_looking(Input(session=session, now=NOW, recalled=facts))
+    return policy.before_looking(Input(session=session, now=NOW, recalled=recalled))
 
 
 def on_error(
     session: AgbSession,
     error: AgbError,
     *,
-    facts: Recalled = NO_FACTS,
+    recalled: Recalled = NOTHING,
     retry: float,
     attempted: Action,
     seen: Observation | None,
     now: datetime = NOW,
 ) -> Plan:
     """Decide after an error."""
-    given = Input(session=session, now=now, recalled=facts, seen=seen)
+    given = Input(session=session, now=now, recalled=recalled, seen=seen)
     return errors.on_error(given, error, retry=retry, attempted=attempted)
 
 
@@ -236,17 +236,17 @@ class Story:
         self.events: list[str] = []
         self._called_at: float | None = None
 
-    def look(self, look: Observation | str, *, at: float, facts: Recalled = NO_FACTS) -> Plan:
+    def look(self, look: Observation | str, *, at: float, recalled: Recalled = NOTHING) -> Plan:
         """Do a pass that sees this, so many seconds after `NOW`; the age of the last call is filled in."""
         observation = seen(look) if isinstance(look, str) else look
         since = None if self._called_at is None else at - self._called_at
-        decided = plan(self.session, observation, now=later(at), facts=replace(facts, since_call=since))
+        decided = plan(self.session, observation, now=later(at), recalled=replace(recalled, since_call=since))
         if decided.action != Action.NONE:
             self.calls.append(decided.action)
             self._called_at = at
         before, self.session = self.session, carried_on(self.session, decided)
         self.writes += before.status != self.session.status
-        self.events.extend(announcement.reason for announcement in decided.events)
+        self.events.extend(event.reason for event in decided.events)
         return decided
 
     def edit(self, **fields: Any) -> None:

@@ -1,6 +1,7 @@
 """The repository's layout: what would break quietly if somebody moved it."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -54,3 +55,15 @@ def test_no_module_is_longer_than_a_reader_can_keep_in_mind(path: Path) -> None:
 
 def test_tests_are_no_package_since_pytest_imports_them_by_path() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_each_module_that_the_docs_name_is_there() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    rooms = "|".join(path.parent.name for path in SOURCE.glob("agb_operator/*/__init__.py"))
+    name = re.compile(rf"`((?:{rooms})/\w+)(?:\.py)?`")
+
+    named = {module: page.name for page in pages for module in name.findall(page.read_text())}
+
+    assert "policy/decide" in named
+    missing = {module: page for module, page in named.items() if not (SOURCE / f"agb_operator/{module}.py").is_file()}
+    assert missing == {}

@@ -11,7 +11,7 @@ from ..model.resource import AgbSession
 from .store import Store
 
 UNDECIDED_JUDGEMENTS: Final = 30
-"""Judgements in a row that wait for an older claimant's look; one that cannot look for so long blocks nobody."""
+"""Judgements in a row that wait for an older resource's look; one that cannot look for so long blocks nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ Judgement = Ours | Theirs | Undecided
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Claims:
-    """Owns what is known of each claimant's sight; the resources are the store's."""
+    """Owns which resources see their session; the resources are the store's."""
 
     store: Store
     _sees: dict[str, bool] = field(init=False, default_factory=dict)
@@ -75,8 +75,8 @@ class Claims:
     def _older(self, session: AgbSession) -> Judgement:
         if session.observe_only or not session.session_id:
             return Ours()
-        for other in sorted(self.store.naming(session.session_id), key=lambda claimant: claimant.seniority):
-            if other.seniority >= session.seniority:
+        for other in sorted(self.store.naming(session.session_id), key=lambda one: one.precedence):
+            if other.precedence >= session.precedence:
                 break
             if other.observe_only or other.problem:
                 continue

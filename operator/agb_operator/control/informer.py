@@ -45,7 +45,7 @@ class Informer:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
             # decide who of several manages the session.
             self.queue.add(session.key)
-            self._queue_claimants(session)
+            self._queue_those_naming_it(session)
         elif current is not None and not is_settled(current) and not self.queue.is_pending(current.key):
             # Work that is left has its pass scheduled. Where it has none, another replica has written this status
             # before it ended, or a person has: go on from there.
@@ -71,8 +71,8 @@ class Informer:
             self.memory.forget(session.key)
             self.queue.forget(session.key)
         self.claims.forget(session.uid)
-        self._queue_claimants(session)
+        self._queue_those_naming_it(session)
 
-    def _queue_claimants(self, session: AgbSession) -> None:
+    def _queue_those_naming_it(self, session: AgbSession) -> None:
         for other in self.store.naming(session.session_id):
             self.queue.add(other.key)

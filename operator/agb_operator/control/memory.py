@@ -141,7 +141,7 @@ class _Sight:
 
 
 class Memory:
-    """The memories of all resources, and what they say together of a key."""
+    """What is remembered of all resources, and what that says together of a key."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -106,8 +106,8 @@ class StatusWriter:
 
     def announce(self, session: AgbSession, events: Iterable[Event]) -> None:
         """Have Events sent."""
-        for news in events:
-            self.record(session, news)
+        for event in events:
+            self.record(session, event)
 
     def _check_leads(self) -> None:
         if not self.leads():

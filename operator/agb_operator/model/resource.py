@@ -109,7 +109,7 @@ class AgbSession:
         return DesiredState.PAUSED if self.paused else DesiredState.RUNNING
 
     @property
-    def seniority(self) -> tuple[datetime, str]:
+    def precedence(self) -> tuple[datetime, str]:
         """Orders resources that claim one session: the smallest one manages it."""
         return (self.created_at, self.uid)
 

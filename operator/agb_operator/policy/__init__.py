@@ -1,1 +1,1 @@
-"""What to do, decided from facts alone: pure, it knows neither time, chance nor I/O."""
+"""What to do, decided from one value, the `Input`: pure, it knows neither time, chance nor I/O."""

@@ -1,4 +1,4 @@
-"""The decision: what to do with a resource, from facts alone; pure.
+"""The decision: what to do with a resource, from its input alone; pure.
 
 `TABLE` is the heart of it: for every state that may be wanted and every state that may be seen, the next step. A new
 status of the API is a row in `states`, a row here for each desired state, and its test cases. The steps themselves
@@ -74,7 +74,7 @@ TABLE: Final = {
 
 
 def decide(given: Input) -> Plan:
-    """Choose the next step from facts alone; the reconciler carries it out."""
+    """Choose the next step from the input alone; the reconciler carries it out."""
     draft = creation_step(given) if given.seen is None else after_the_step(given, _step(given, given.seen))
     return finish(given, draft)
 

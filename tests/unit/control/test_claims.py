@@ -114,7 +114,7 @@ def test_what_nobody_knows_sees_nothing() -> None:
     assert claims.judge(young) == Undecided()
 
 
-def test_a_claimant_that_cannot_look_blocks_nobody_for_ever() -> None:
+def test_a_resource_that_cannot_look_blocks_nobody_for_ever() -> None:
     old, young = claiming("old", age=60), claiming("young")
     claims = claims_of(old, young)
 

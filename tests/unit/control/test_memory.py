@@ -1,4 +1,4 @@
-"""What the memories of all resources say together of a key."""
+"""What is remembered of all resources says something of their key."""
 
 from hypothesis import given
 from hypothesis import strategies as st

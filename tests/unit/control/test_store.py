@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agb_operator.control.store import Store
 from agb_operator.model.resource import ObjectKey
-from unit.builders import ID, NO_FACTS, SEEN, a_session, before_looking, carried_on, claiming, store_of
+from unit.builders import ID, NOTHING, SEEN, a_session, before_looking, carried_on, claiming, store_of
 
 
 def test_a_resource_is_found_by_its_key() -> None:
@@ -114,7 +114,7 @@ def test_resources_are_counted_by_namespace_and_phase() -> None:
 
 def test_only_resources_that_wait_for_a_person_count_as_stalled() -> None:
     unusable = a_session(name="b", uid="b", timeout="never", held=False)
-    decided = before_looking(unusable, facts=NO_FACTS)
+    decided = before_looking(unusable, recalled=NOTHING)
     assert decided is not None
 
     store = store_of(a_session(name="a", uid="a", status=SEEN), carried_on(unusable, decided))

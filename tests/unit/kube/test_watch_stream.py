@@ -100,6 +100,7 @@ def an_event(kind: str = "MODIFIED", **metadata: Any) -> bytes:
         pytest.param(an_event(uid="another"), True, id="a successor of the same name"),
         pytest.param(an_event("DELETED"), True, id="a deletion"),
         pytest.param(an_event("ADDED", uid="another"), True, id="a creation"),
+        pytest.param(an_event("ADDED"), True, id="a creation that a list has told of already"),
         pytest.param(
             b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "100"}}}', True, id="a bookmark"
         ),

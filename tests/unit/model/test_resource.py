@@ -217,8 +217,8 @@ def test_the_older_resource_is_senior_and_the_uid_decides_between_twins() -> Non
     old, young = a_session(created=NOW, uid="b"), a_session(created=later(1), uid="a")
     twin = a_session(created=NOW, uid="a")
 
-    assert old.seniority < young.seniority
-    assert twin.seniority < old.seniority
+    assert old.precedence < young.precedence
+    assert twin.precedence < old.precedence
 
 
 def test_a_created_session_carries_the_users_labels_and_ours() -> None:

@@ -13,7 +13,7 @@ from agb_operator.policy.creation import needs_lookup
 from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
 from unit.builders import (
     ID,
-    NO_FACTS,
+    NOTHING,
     NOW,
     Story,
     a_session,
@@ -43,16 +43,16 @@ def created(*, status: SessionStatus = WELL, **spec: Any) -> AgbSession:
 
 
 @pytest.mark.parametrize(
-    "facts", [ONCE, Recalled(missing_looks=1, missing_for=60.0), Recalled(missing_looks=5, missing_for=4.9)]
+    "recalled", [ONCE, Recalled(missing_looks=1, missing_for=60.0), Recalled(missing_looks=5, missing_for=4.9)]
 )
 @pytest.mark.parametrize("deleting", [True, False])
 @pytest.mark.parametrize("policy", ["Manage", "Observe"])
 def test_not_found_is_not_believed_before_two_looks_some_seconds_apart(
-    facts: Recalled, deleting: bool, policy: str
+    recalled: Recalled, deleting: bool, policy: str
 ) -> None:
     session = created(deleting=deleting, managementPolicy="Manage" if deleting else policy)
 
-    decided = plan(session, not_found(), now=NOW, facts=facts)
+    decided = plan(session, not_found(), now=NOW, recalled=recalled)
 
     assert (decided.action, decided.status, decided.events) == (Action.NONE, None, ())
     assert decided.requeue is not None
@@ -62,7 +62,7 @@ def test_not_found_is_not_believed_before_two_looks_some_seconds_apart(
 def test_not_found_twice_is_lost_and_says_what_to_do() -> None:
     session = created()
 
-    decided = plan(session, not_found(), now=NOW, facts=TWICE)
+    decided = plan(session, not_found(), now=NOW, recalled=TWICE)
     after = carried_on(session, decided)
 
     assert after.status.phase == Phase.LOST
@@ -79,7 +79,7 @@ def test_not_found_twice_is_lost_and_says_what_to_do() -> None:
 
 
 def test_the_apis_own_word_for_the_end_is_believed_at_once() -> None:
-    decided = plan(created(), seen("FINISH"), now=NOW, facts=NO_FACTS)
+    decided = plan(created(), seen("FINISH"), now=NOW, recalled=NOTHING)
 
     assert decided.status is not None
     assert (decided.status.phase, decided.status.session_status) == (Phase.LOST, "FINISH")
@@ -88,7 +88,7 @@ def test_the_apis_own_word_for_the_end_is_believed_at_once() -> None:
 def test_a_lost_session_is_said_once() -> None:
     story = Story(created())
     for at in (0, 300, 600):
-        story.look(not_found(), at=at, facts=TWICE)
+        story.look(not_found(), at=at, recalled=TWICE)
 
     assert (story.writes, story.events) == (1, ["SessionLost"])
 
@@ -96,12 +96,12 @@ def test_a_lost_session_is_said_once() -> None:
 def test_a_lost_session_that_is_reported_already_needs_no_second_look_after_a_restart() -> None:
     story = Story(created(status=replace(WELL, phase=Phase.LOST)))
 
-    assert story.look(not_found(), at=0, facts=ONCE).status is not None
+    assert story.look(not_found(), at=0, recalled=ONCE).status is not None
 
 
 def test_a_lost_session_that_shows_up_again_is_managed_again() -> None:
     story = Story(created())
-    story.look(not_found(), at=0, facts=TWICE)
+    story.look(not_found(), at=0, recalled=TWICE)
 
     story.look("RUNNING", at=300)
 
@@ -112,7 +112,7 @@ def test_a_lost_session_that_shows_up_again_is_managed_again() -> None:
 def test_a_session_lost_in_the_middle_of_a_pause_closes_the_operation() -> None:
     story = Story(created(paused=True, status=a_status(operation=an_operation(OperationType.PAUSE))))
 
-    story.look(not_found(), at=60, facts=TWICE)
+    story.look(not_found(), at=60, recalled=TWICE)
 
     operation = story.session.status.operation
     assert operation is not None
@@ -124,7 +124,7 @@ def test_a_loss_leaves_an_operation_that_had_ended_as_it_was() -> None:
     resumed = an_operation(OperationType.RESUME, OperationState.SUCCEEDED)
     story = Story(created(status=replace(WELL, operation=resumed)))
 
-    story.look(not_found(), at=60, facts=TWICE)
+    story.look(not_found(), at=60, recalled=TWICE)
 
     assert story.session.status.operation == resumed
 
@@ -132,7 +132,7 @@ def test_a_loss_leaves_an_operation_that_had_ended_as_it_was() -> None:
 def test_an_adopted_session_that_was_never_seen_may_have_another_id_or_another_account() -> None:
     session = a_session(adopted=ID)
 
-    after = carried_on(session, plan(session, not_found(), now=NOW, facts=TWICE))
+    after = carried_on(session, plan(session, not_found(), now=NOW, recalled=TWICE))
 
     assert said(after).startswith(f"The API key sees no session {ID}: the id is mistyped")
 
@@ -140,7 +140,7 @@ def test_an_adopted_session_that_was_never_seen_may_have_another_id_or_another_a
 def test_an_adopted_session_that_is_lost_cannot_come_back() -> None:
     session = a_session(adopted=ID)
 
-    after = carried_on(session, plan(session, seen("DELETED"), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen("DELETED"), now=NOW, recalled=NOTHING))
 
     assert "to adopt another session, create another one" in said(after)
 
@@ -151,7 +151,7 @@ def test_an_adopted_session_that_is_lost_cannot_come_back() -> None:
 def test_when_most_sessions_of_a_key_vanish_the_key_is_suspect_and_none_is_lost() -> None:
     session = created(onSessionLost="Recreate")
 
-    decided = plan(session, not_found(), now=NOW, facts=MASS)
+    decided = plan(session, not_found(), now=NOW, recalled=MASS)
     after = carried_on(session, decided)
 
     assert decided.action == Action.NONE
@@ -167,7 +167,7 @@ def test_when_most_sessions_of_a_key_vanish_the_key_is_suspect_and_none_is_lost(
 def test_a_deletion_is_not_completed_by_a_key_that_suddenly_sees_nothing() -> None:
     session = created(deleting=True)
 
-    decided = plan(session, not_found(), now=NOW, facts=MASS)
+    decided = plan(session, not_found(), now=NOW, recalled=MASS)
     after = carried_on(session, decided)
 
     assert decided.action == Action.NONE
@@ -177,7 +177,7 @@ def test_a_deletion_is_not_completed_by_a_key_that_suddenly_sees_nothing() -> No
 
 
 def test_the_apis_own_word_for_the_end_is_believed_even_then() -> None:
-    decided = plan(created(deleting=True), seen("FINISH"), now=NOW, facts=MASS)
+    decided = plan(created(deleting=True), seen("FINISH"), now=NOW, recalled=MASS)
 
     assert decided.action == Action.REMOVE_FINALIZER
 
@@ -185,7 +185,7 @@ def test_the_apis_own_word_for_the_end_is_believed_even_then() -> None:
 def test_a_session_that_was_released_by_us_is_gone_at_the_first_look_that_does_not_find_it() -> None:
     status = replace(WELL, operation=an_operation(OperationType.RELEASE))
 
-    decided = plan(created(deleting=True, status=status), not_found(), now=NOW, facts=replace(MASS, missing_looks=1))
+    decided = plan(created(deleting=True, status=status), not_found(), now=NOW, recalled=replace(MASS, missing_looks=1))
 
     assert decided.action == Action.REMOVE_FINALIZER
     assert decided.events[0].message == f"Session {ID} is released."
@@ -195,13 +195,13 @@ def test_a_session_that_was_released_by_us_is_gone_at_the_first_look_that_does_n
 def test_a_session_that_was_not_released_yet_is_not_gone_at_the_first_look(kind: OperationType) -> None:
     status = replace(WELL, operation=an_operation(kind))
 
-    decided = plan(created(deleting=True, status=status), not_found(), now=NOW, facts=ONCE)
+    decided = plan(created(deleting=True, status=status), not_found(), now=NOW, recalled=ONCE)
 
     assert decided.action == Action.NONE
 
 
 def test_a_session_that_was_gone_before_the_deletion_is_said_to_have_been() -> None:
-    decided = plan(created(deleting=True), not_found(), now=NOW, facts=TWICE)
+    decided = plan(created(deleting=True), not_found(), now=NOW, recalled=TWICE)
 
     assert decided.action == Action.REMOVE_FINALIZER
     assert decided.events[0].message == f"Session {ID} was gone already."
@@ -210,7 +210,7 @@ def test_a_session_that_was_gone_before_the_deletion_is_said_to_have_been() -> N
 def test_a_deleted_resource_whose_session_is_lost_lets_go_at_the_first_look() -> None:
     session = created(deleting=True, status=replace(WELL, phase=Phase.LOST))
 
-    assert plan(session, not_found(), now=NOW, facts=ONCE).action == Action.REMOVE_FINALIZER
+    assert plan(session, not_found(), now=NOW, recalled=ONCE).action == Action.REMOVE_FINALIZER
 
 
 # A new session in the place of the old one
@@ -220,7 +220,7 @@ def test_a_deleted_resource_whose_session_is_lost_lets_go_at_the_first_look() ->
 def test_a_lost_session_is_replaced_when_the_spec_says_so(look: Observation) -> None:
     session = created(onSessionLost="Recreate", labels={"team": "a"})
 
-    decided = plan(session, look, now=NOW, facts=TWICE)
+    decided = plan(session, look, now=NOW, recalled=TWICE)
     after = carried_on(session, decided)
 
     assert (decided.action, decided.requeue) == (Action.NONE, 0.0), "creation begins with its own intent"
@@ -243,7 +243,7 @@ def test_a_lost_session_is_replaced_when_the_spec_says_so(look: Observation) -> 
 def test_an_adopted_session_is_never_replaced_even_if_an_old_object_asks_for_it() -> None:
     session = a_session(adopted=ID, onSessionLost="Recreate")
 
-    decided = plan(session, seen("FINISH"), now=NOW, facts=NO_FACTS)
+    decided = plan(session, seen("FINISH"), now=NOW, recalled=NOTHING)
 
     assert decided.status is not None
     assert (decided.status.phase, decided.status.session_id) == (Phase.LOST, ID)
@@ -252,7 +252,7 @@ def test_an_adopted_session_is_never_replaced_even_if_an_old_object_asks_for_it(
 def test_no_session_is_made_only_to_be_paused() -> None:
     session = created(onSessionLost="Recreate", paused=True)
 
-    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, recalled=NOTHING))
 
     assert after.status.phase == Phase.LOST
     assert "A new one is created once spec.paused is false." in said(after)
@@ -263,7 +263,7 @@ def test_a_lost_session_is_replaced_once_it_is_to_run_again() -> None:
     story.look("FINISH", at=0)
     story.edit(paused=False)
 
-    story.look(not_found(), at=60, facts=ONCE)
+    story.look(not_found(), at=60, recalled=ONCE)
 
     assert story.session.status.phase == Phase.CREATING
 
@@ -288,7 +288,7 @@ def test_a_session_is_replaced_at_most_three_times_an_hour(
 ) -> None:
     session = created(onSessionLost="Recreate", status=replace(WELL, recreations=recreations))
 
-    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, recalled=NOTHING))
 
     assert (after.status.phase == Phase.CREATING) == allowed, why
     assert allowed or "It was replaced 3 times within an hour" in said(after)
@@ -297,7 +297,7 @@ def test_a_session_is_replaced_at_most_three_times_an_hour(
 def test_only_the_last_hours_replacements_are_kept_in_the_status() -> None:
     session = created(onSessionLost="Recreate", status=replace(WELL, recreations=ago(7200, 4000, 60)))
 
-    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen("FINISH"), now=NOW, recalled=NOTHING))
 
     assert after.status.recreations == ago(60, 0)
 
@@ -305,7 +305,7 @@ def test_only_the_last_hours_replacements_are_kept_in_the_status() -> None:
 def test_observe_reports_a_lost_session_and_replaces_nothing() -> None:
     session = created(onSessionLost="Recreate", managementPolicy="Observe")
 
-    after = carried_on(session, plan(session, not_found(), now=NOW, facts=TWICE))
+    after = carried_on(session, plan(session, not_found(), now=NOW, recalled=TWICE))
 
     assert conditions(after)["Stalled"] == ("True", "SessionNotFound")
     assert after.session_id == ID

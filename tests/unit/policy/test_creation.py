@@ -14,7 +14,7 @@ from agb_operator.policy.creation import create_attempts, created, living, needs
 from agb_operator.policy.decide import decide as policy
 from agb_operator.policy.plan import Action, Input, Plan, Recalled, finish
 from unit.builders import (
-    NO_FACTS,
+    NOTHING,
     NOW,
     a_session,
     a_status,
@@ -39,8 +39,8 @@ def intending(*, attempts: int = 1, **fields: Any) -> AgbSession:
     return a_session(status=a_status(session_id="", phase=Phase.CREATING, operation=operation), **fields)
 
 
-def decide(session: AgbSession, *found: Observation, facts: Recalled = NO_FACTS, at: float = 0) -> Plan:
-    return plan_creation(session, found, now=later(at), facts=facts)
+def decide(session: AgbSession, *found: Observation, recalled: Recalled = NOTHING, at: float = 0) -> Plan:
+    return plan_creation(session, found, now=later(at), recalled=recalled)
 
 
 def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
@@ -51,7 +51,7 @@ def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
     session = a_session(held=False)
-    first = before_looking(session, facts=NO_FACTS)
+    first = before_looking(session, recalled=NOTHING)
     assert first is not None
     assert (first.action, first.status) == (Action.ADD_FINALIZER, None)
 
@@ -75,14 +75,14 @@ def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each
     assert decide(session).action == Action.CREATE
 
     answered = answer(session, request_id="7C0E", at=1)
-    (news,) = answered.events
+    (event,) = answered.events
     session = carried_on(session, answered)
     assert session.session_id == "session-7"
     assert not needs_lookup(session)
     assert session.status.operation == replace(operation, request_id="7C0E")
     assert said(session, "Paused") == "The session has not been looked at yet."
-    assert (news.reason, news.warning) == ("Created", False)
-    assert news.message == "Created session session-7 from image agb-code-space-1."
+    assert (event.reason, event.warning) == ("Created", False)
+    assert event.message == "Created session session-7 from image agb-code-space-1."
 
 
 def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
@@ -97,10 +97,10 @@ def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
 def test_the_event_of_a_replacement_names_both_sessions() -> None:
     session = intending(message="Takes the place of session-1.")
 
-    (news,) = answer(session).events
+    (event,) = answer(session).events
 
-    assert "session-7" in news.message
-    assert "session-1" in news.message
+    assert "session-7" in event.message
+    assert "session-1" in event.message
 
 
 def test_what_is_replaced_is_remembered_from_one_intent_to_the_next() -> None:
@@ -134,21 +134,21 @@ def test_intents_are_counted_for_creation_alone() -> None:
 
 
 def test_no_second_create_is_sent_while_the_first_ones_session_may_still_show_up() -> None:
-    decided = decide(intending(), facts=JUST_SENT)
+    decided = decide(intending(), recalled=JUST_SENT)
 
     assert (decided.action, decided.status, decided.requeue) == (Action.NONE, None, LOOK_UP_AGAIN)
 
 
 def test_look_ups_have_to_stay_empty_for_half_a_minute() -> None:
     assert LABELS_SHOW == 30.0
-    assert decide(intending(), facts=Recalled(since_create=29.9)).status is None
-    assert decide(intending(), facts=Recalled(since_create=30.0)).status is not None
+    assert decide(intending(), recalled=Recalled(since_create=29.9)).status is None
+    assert decide(intending(), recalled=Recalled(since_create=30.0)).status is not None
 
 
 def test_after_the_grace_period_the_intent_is_stated_anew_before_the_next_create() -> None:
     session = intending()
 
-    again = decide(session, facts=LONG_SENT, at=31)
+    again = decide(session, recalled=LONG_SENT, at=31)
     session = carried_on(session, again)
 
     assert (again.action, again.requeue) == (Action.NONE, 0.0)
@@ -159,15 +159,15 @@ def test_after_the_grace_period_the_intent_is_stated_anew_before_the_next_create
     assert carried_on(session, answer(session)).status.may_have_duplicates
 
 
-@pytest.mark.parametrize("facts", [NO_FACTS, JUST_SENT, LONG_SENT])
+@pytest.mark.parametrize("recalled", [NOTHING, JUST_SENT, LONG_SENT])
 @pytest.mark.parametrize("deleting", [True, False])
 @pytest.mark.parametrize("policy", ["Manage", "Observe"])
 def test_what_an_interrupted_create_left_is_taken_over_whatever_else_is_true(
-    facts: Recalled, deleting: bool, policy: str
+    recalled: Recalled, deleting: bool, policy: str
 ) -> None:
     session = intending(deleting=deleting, managementPolicy=policy)
 
-    decided = decide(session, seen("RUNNING", "session-8"), facts=facts)
+    decided = decide(session, seen("RUNNING", "session-8"), recalled=recalled)
     after = carried_on(session, decided)
 
     assert (decided.action, decided.requeue) == (Action.NONE, 0.0)
@@ -205,7 +205,7 @@ def test_whatever_is_not_ending_counts_as_a_session_that_exists(found: Sequence[
 def test_a_create_that_takes_longer_than_the_timeout_is_said_to_have_failed_and_goes_on() -> None:
     session = intending(attempts=3)
 
-    again = decide(session, facts=LONG_SENT, at=601)
+    again = decide(session, recalled=LONG_SENT, at=601)
     after = carried_on(session, again)
 
     assert conditions(after)["Ready"] == ("False", "CreateFailed")
@@ -232,22 +232,22 @@ def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
 
 
 def test_a_deletion_waits_for_a_create_that_may_have_been_sent() -> None:
-    decided = decide(intending(deleting=True), facts=JUST_SENT)
+    decided = decide(intending(deleting=True), recalled=JUST_SENT)
 
     assert (decided.action, decided.requeue) == (Action.NONE, LOOK_UP_AGAIN)
 
 
-@pytest.mark.parametrize("facts", [NO_FACTS, LONG_SENT])
-def test_a_deletion_lets_go_when_no_session_came_into_being(facts: Recalled) -> None:
-    assert decide(intending(deleting=True), facts=facts).action == Action.REMOVE_FINALIZER
+@pytest.mark.parametrize("recalled", [NOTHING, LONG_SENT])
+def test_a_deletion_lets_go_when_no_session_came_into_being(recalled: Recalled) -> None:
+    assert decide(intending(deleting=True), recalled=recalled).action == Action.REMOVE_FINALIZER
 
 
 def test_a_deletion_while_creating_takes_the_session_over_first_so_that_it_is_released() -> None:
     session = intending(deleting=True)
 
-    after = carried_on(session, decide(session, seen("RUNNING", "session-8"), facts=JUST_SENT))
+    after = carried_on(session, decide(session, seen("RUNNING", "session-8"), recalled=JUST_SENT))
 
-    assert before_looking(after, facts=NO_FACTS) is None, "it is looked at and released from here on"
+    assert before_looking(after, recalled=NOTHING) is None, "it is looked at and released from here on"
     assert after.session_id == "session-8"
     assert after.status.phase == Phase.DELETING
 
@@ -297,10 +297,10 @@ def doubled(*, session_status: str = "RUNNING", **spec: Any) -> AgbSession:
 
 
 def after_look(
-    session: AgbSession, look: str, *found: Observation, looked_up: bool = True, facts: Recalled = LONG_SENT
+    session: AgbSession, look: str, *found: Observation, looked_up: bool = True, recalled: Recalled = LONG_SENT
 ) -> Plan:
     others = found if looked_up else None
-    given = Input(session=session, now=NOW, recalled=facts, seen=seen(look), found=others, evidence=ours(session))
+    given = Input(session=session, now=NOW, recalled=recalled, seen=seen(look), found=others, evidence=ours(session))
     return policy(given)
 
 
@@ -318,7 +318,7 @@ def test_a_session_with_nothing_else_to_do_has_its_duplicates_looked_up_once_the
 ) -> None:
     session = doubled(paused=paused)
 
-    early = after_look(session, look, looked_up=False, facts=Recalled(since_create=10.0))
+    early = after_look(session, look, looked_up=False, recalled=Recalled(since_create=10.0))
     assert early.action == Action.NONE
     assert early.requeue is not None
     assert early.requeue <= LABELS_SHOW - 10.0
@@ -328,7 +328,7 @@ def test_a_session_with_nothing_else_to_do_has_its_duplicates_looked_up_once_the
 def test_a_look_up_that_failed_is_not_tried_again_at_once() -> None:
     rests = replace(LONG_SENT, look_up_rests=40.0)
 
-    decided = after_look(doubled(), "RUNNING", looked_up=False, facts=rests)
+    decided = after_look(doubled(), "RUNNING", looked_up=False, recalled=rests)
 
     assert (decided.action, decided.requeue) == (Action.NONE, 40.0)
 

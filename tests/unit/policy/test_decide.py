@@ -15,7 +15,7 @@ from agb_operator.policy.plan import Action, Recalled
 from unit.builders import (
     ID,
     IMAGE,
-    NO_FACTS,
+    NOTHING,
     NOW,
     a_body,
     a_session,
@@ -324,7 +324,7 @@ def test_the_cases_cover_every_pair_once() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
 def test_each_pair_of_wanted_and_seen_state(case: Case) -> None:
-    decided = plan(wanting(case.desired), a_look(case.seen), now=NOW, facts=BELIEVED)
+    decided = plan(wanting(case.desired), a_look(case.seen), now=NOW, recalled=BELIEVED)
 
     assert decided.action == case.does, case.why
     assert ("" if decided.status is None else words(decided.status)) == case.says, case.why
@@ -334,13 +334,13 @@ def test_each_pair_of_wanted_and_seen_state(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
 def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(case: Case) -> None:
     session = wanting(case.desired)
-    first = plan(session, a_look(case.seen), now=NOW, facts=BELIEVED)
+    first = plan(session, a_look(case.seen), now=NOW, recalled=BELIEVED)
     after = carried_on(session, first)
     state = {Action.PAUSE: S.PAUSING, Action.RESUME: S.RESUMING, Action.RELEASE: S.DELETING}.get(
         first.action, case.seen
     )
 
-    second = plan(after, a_look(state), now=NOW, facts=BELIEVED)
+    second = plan(after, a_look(state), now=NOW, recalled=BELIEVED)
 
     assert carried_on(after, second) == after, case.why
     assert first.status is None or second.events == (), case.why
@@ -364,7 +364,7 @@ OBSERVED = {
 def test_observe_reports_what_is_seen_and_calls_nothing(desired: DesiredState, state: SessionState) -> None:
     session = wanting(desired, managementPolicy="Observe", onSessionLost="Recreate")
 
-    decided = plan(session, a_look(state), now=NOW, facts=BELIEVED)
+    decided = plan(session, a_look(state), now=NOW, recalled=BELIEVED)
 
     says, again = OBSERVED[state]
     assert decided.action == Action.NONE
@@ -381,7 +381,7 @@ def test_observe_reports_what_is_seen_and_calls_nothing(desired: DesiredState, s
 def test_observe_says_when_the_spec_asks_for_something_else(paused: bool, status: str, differs: bool) -> None:
     session = a_session(adopted=ID, managementPolicy="Observe", paused=paused)
 
-    after = carried_on(session, plan(session, seen(status), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen(status), now=NOW, recalled=NOTHING))
 
     assert ("differs and is not enforced" in said(after)) == differs
 
@@ -389,7 +389,7 @@ def test_observe_says_when_the_spec_asks_for_something_else(paused: bool, status
 def test_the_first_report_says_whose_session_it_is_and_what_is_wanted() -> None:
     session = a_session(adopted="session-9", paused=True, generation=4, held=False)
 
-    after = carried_on(session, plan(session, seen("RUNNING", "session-9"), now=NOW, facts=NO_FACTS)).status
+    after = carried_on(session, plan(session, seen("RUNNING", "session-9"), now=NOW, recalled=NOTHING)).status
 
     assert after.session_id == "session-9"
     assert (after.session_status, after.desired_state, after.observed_generation) == ("PAUSING", "Paused", 4)
@@ -399,7 +399,7 @@ def test_the_first_report_says_whose_session_it_is_and_what_is_wanted() -> None:
 def test_an_answered_request_to_reconcile_is_noted() -> None:
     session = a_session(adopted=ID, annotations={"agb.cloud/reconcile-requested-at": "1772366400"})
 
-    after = carried_on(session, plan(session, seen("RUNNING"), now=NOW, facts=NO_FACTS))
+    after = carried_on(session, plan(session, seen("RUNNING"), now=NOW, recalled=NOTHING))
 
     assert after.status.last_handled_reconcile_at == "1772366400"
 
@@ -414,12 +414,12 @@ class Before:
     why: str
     session: AgbSession
     does: Action | None
-    facts: Recalled = NO_FACTS
+    recalled: Recalled = NOTHING
 
 
 CREATE_SENT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=1))
 CREATE_MEANT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=0))
-RIVAL = Recalled(owner="ml/older")
+OWNED = Recalled(owner="ml/older")
 
 BEFORE = [
     Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.ADD_FINALIZER),
@@ -501,7 +501,7 @@ BEFORE = [
     Before(
         why="who does not manage the session does not end it",
         session=a_session(adopted=ID, deleting=True, deletionPolicy="Delete"),
-        facts=RIVAL,
+        recalled=OWNED,
         does=Action.REMOVE_FINALIZER,
     ),
     Before(
@@ -514,14 +514,14 @@ BEFORE = [
 
 @pytest.mark.parametrize("case", BEFORE, ids=lambda case: case.why)
 def test_what_needs_no_look(case: Before) -> None:
-    decided = before_looking(case.session, facts=case.facts)
+    decided = before_looking(case.session, recalled=case.recalled)
 
     assert (decided.action if decided is not None else None) == case.does
     assert decided is None or decided.status is None
 
 
 def test_a_change_of_the_finalizer_is_followed_by_another_pass_at_once() -> None:
-    decided = before_looking(a_session(held=False), facts=NO_FACTS)
+    decided = before_looking(a_session(held=False), recalled=NOTHING)
 
     assert decided is not None
     assert decided.requeue == AT_ONCE
@@ -534,7 +534,7 @@ def unusable(spec: Mapping[str, Any]) -> AgbSession:
 def test_an_unusable_spec_is_stalled_and_says_what_is_right() -> None:
     session = unusable({"imageId": IMAGE, "timeout": "never"})
 
-    decided = before_looking(session, facts=NO_FACTS)
+    decided = before_looking(session, recalled=NOTHING)
 
     assert decided is not None
     after = carried_on(session, decided)
@@ -552,7 +552,7 @@ def test_an_unusable_spec_is_stalled_and_says_what_is_right() -> None:
 def test_the_younger_of_two_resources_with_one_session_is_stalled_and_names_the_other() -> None:
     session = a_session(adopted=ID, held=False)
 
-    decided = before_looking(session, facts=RIVAL)
+    decided = before_looking(session, recalled=OWNED)
 
     assert decided is not None
     after = carried_on(session, decided)
@@ -568,11 +568,11 @@ def test_the_younger_of_two_resources_with_one_session_is_stalled_and_names_the_
 
 def test_what_stalls_before_the_look_is_said_once() -> None:
     session = a_session(adopted=ID, held=False)
-    first = before_looking(session, facts=RIVAL)
+    first = before_looking(session, recalled=OWNED)
     assert first is not None
     after = carried_on(session, first)
 
-    again = before_looking(after, facts=RIVAL)
+    again = before_looking(after, recalled=OWNED)
 
     assert again is not None
     assert again.events == ()
@@ -582,7 +582,7 @@ def test_what_stalls_before_the_look_is_said_once() -> None:
 def test_what_stalls_for_another_reason_than_before_is_said() -> None:
     session = a_session(adopted=ID, held=False, status=a_status(reason="InvalidSpec"))
 
-    decided = before_looking(session, facts=RIVAL)
+    decided = before_looking(session, recalled=OWNED)
 
     assert decided is not None
     assert [e.reason for e in decided.events] == ["SessionConflict"]
@@ -591,7 +591,7 @@ def test_what_stalls_for_another_reason_than_before_is_said() -> None:
 def test_a_manager_that_lost_its_session_to_an_older_one_no_longer_shows_what_it_last_saw() -> None:
     session = a_session(adopted=ID, held=False, status=a_status(phase=Phase.RUNNING))
 
-    decided = before_looking(session, facts=RIVAL)
+    decided = before_looking(session, recalled=OWNED)
 
     assert decided is not None
     assert decided.status is not None

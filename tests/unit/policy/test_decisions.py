@@ -32,7 +32,7 @@ from unit.strategies import MOMENTS, STATUSES
 WORDS = ["STARTING", "RUNNING", "PAUSING", "PAUSED", "RESUMING", "DELETING", "FINISH", "", "HIBERNATING"]
 LOOKS = st.sampled_from(WORDS).map(seen) | st.just(not_found())
 AGES = st.none() | st.floats(min_value=0, max_value=1e6)
-FACTS = st.builds(
+RECALLED = st.builds(
     Recalled,
     since_call=AGES,
     missing_looks=st.integers(min_value=0, max_value=3),
@@ -116,15 +116,15 @@ def assert_well_said(session: AgbSession, decided: Plan, now: datetime) -> None:
         assert condition.message
         assert condition.observed_generation == session.generation == after.observed_generation
         assert condition.type not in ("Reconciling", "Stalled") or condition.status == Truth.TRUE
-    for announcement in decided.events:
-        assert announcement.message
+    for event in decided.events:
+        assert event.message
 
 
-@given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
+@given(session=EXISTING, look=LOOKS, recalled=RECALLED, now=MOMENTS)
 def test_every_call_is_legal_in_the_state_that_was_seen(
-    session: AgbSession, look: Observation, facts: Recalled, now: datetime
+    session: AgbSession, look: Observation, recalled: Recalled, now: datetime
 ) -> None:
-    action = plan(session, look, now=now, facts=facts).action
+    action = plan(session, look, now=now, recalled=recalled).action
 
     match action:
         case Action.NONE:
@@ -150,35 +150,35 @@ def test_every_call_is_legal_in_the_state_that_was_seen(
     assert action == Action.NONE or not session.observe_only
 
 
-@given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
+@given(session=EXISTING, look=LOOKS, recalled=RECALLED, now=MOMENTS)
 def test_every_decision_after_a_look_is_well_said_and_followed_by_another(
-    session: AgbSession, look: Observation, facts: Recalled, now: datetime
+    session: AgbSession, look: Observation, recalled: Recalled, now: datetime
 ) -> None:
-    decided = plan(session, look, now=now, facts=facts)
+    decided = plan(session, look, now=now, recalled=recalled)
 
     assert_well_said(session, decided, now)
     assert looks_after_itself(session, decided)
 
 
-@given(session=EXISTING, look=LOOKS, facts=FACTS, now=MOMENTS)
+@given(session=EXISTING, look=LOOKS, recalled=RECALLED, now=MOMENTS)
 def test_a_second_look_at_the_same_changes_nothing(
-    session: AgbSession, look: Observation, facts: Recalled, now: datetime
+    session: AgbSession, look: Observation, recalled: Recalled, now: datetime
 ) -> None:
-    first = plan(session, look, now=now, facts=facts)
+    first = plan(session, look, now=now, recalled=recalled)
     after = carried_on(session, first)
     assume(first.status is not None and after.session_id)
-    second = plan(after, look, now=now, facts=facts)
+    second = plan(after, look, now=now, recalled=recalled)
     assume(first.action == second.action == Action.NONE)
 
     assert carried_on(after, second) == after
     assert second.events == ()
 
 
-@given(session=sessions(), facts=FACTS, now=MOMENTS)
+@given(session=sessions(), recalled=RECALLED, now=MOMENTS)
 def test_what_is_decided_without_a_look_is_well_said_and_followed_by_another(
-    session: AgbSession, facts: Recalled, now: datetime
+    session: AgbSession, recalled: Recalled, now: datetime
 ) -> None:
-    decided = before_looking(session, facts=facts)
+    decided = before_looking(session, recalled=recalled)
     if decided is None:
         return
 
@@ -189,17 +189,17 @@ def test_what_is_decided_without_a_look_is_well_said_and_followed_by_another(
     assert looks_after_itself(session, decided)
 
 
-@given(session=sessions(), found=st.lists(LOOKS, max_size=2), facts=FACTS, now=MOMENTS)
+@given(session=sessions(), found=st.lists(LOOKS, max_size=2), recalled=RECALLED, now=MOMENTS)
 def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted_and_none_is_found(
-    session: AgbSession, found: Sequence[Observation], facts: Recalled, now: datetime
+    session: AgbSession, found: Sequence[Observation], recalled: Recalled, now: datetime
 ) -> None:
-    decided = plan_creation(session, found, now=now, facts=facts)
+    decided = plan_creation(session, found, now=now, recalled=recalled)
 
     assert decided.action in (Action.NONE, Action.CREATE, Action.REMOVE_FINALIZER)
     if decided.action == Action.CREATE:
         assert not session.deleting
         assert not session.observe_only
-        assert facts.since_create is None
+        assert recalled.since_create is None
         assert all(look.state in (SessionState.DELETING, SessionState.RELEASED) for look in found)
     assert_well_said(session, decided, now)
     assert decided.action != Action.NONE or looks_after_itself(session, decided)
@@ -208,7 +208,7 @@ def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted
 @given(
     session=sessions(),
     error=ERRORS,
-    facts=FACTS,
+    recalled=RECALLED,
     now=MOMENTS,
     retry=st.floats(min_value=0.1, max_value=300),
     attempted=st.sampled_from(Action),
@@ -217,13 +217,13 @@ def test_creating_is_well_said_and_a_session_is_created_only_where_one_is_wanted
 def test_every_failure_is_well_said_and_followed_by_another_try(
     session: AgbSession,
     error: AgbError,
-    facts: Recalled,
+    recalled: Recalled,
     now: datetime,
     retry: float,
     attempted: Action,
     look: Observation | None,
 ) -> None:
-    decided = on_error(session, error, facts=facts, retry=retry, attempted=attempted, seen=look)
+    decided = on_error(session, error, recalled=recalled, retry=retry, attempted=attempted, seen=look)
 
     assert decided.action == Action.NONE
     assert_well_said(session, decided, now)

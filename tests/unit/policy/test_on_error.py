@@ -36,11 +36,13 @@ def decide(
     error: AgbError,
     *,
     session: AgbSession | None = None,
-    facts: Recalled = LONG,
+    recalled: Recalled = LONG,
     attempted: Action = Action.NONE,
     look: Observation | None = None,
 ) -> Plan:
-    return on_error(session or a_session(status=WELL), error, facts=facts, retry=RETRY, attempted=attempted, seen=look)
+    return on_error(
+        session or a_session(status=WELL), error, recalled=recalled, retry=RETRY, attempted=attempted, seen=look
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,7 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
     session = a_session(status=WELL)
     after = carried_on(session, decide(case.error, session=session, attempted=case.attempted))
 
-    again = decide(case.error, session=after, attempted=case.attempted, facts=Recalled(failing_for=UNTOLD + 3600))
+    again = decide(case.error, session=after, attempted=case.attempted, recalled=Recalled(failing_for=UNTOLD + 3600))
 
     assert carried_on(after, again) == after
     assert again.events == ()
@@ -204,7 +206,7 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_a_passing_error_is_not_worth_a_write_at_first_and_a_lasting_one_is(case: Case) -> None:
-    decided = decide(case.error, attempted=case.attempted, facts=Recalled(failing_for=UNTOLD - 0.1))
+    decided = decide(case.error, attempted=case.attempted, recalled=Recalled(failing_for=UNTOLD - 0.1))
 
     assert (decided.status is None) == isinstance(case.error, TransientError)
     assert decided.requeue == case.again
@@ -297,7 +299,7 @@ def test_a_deletion_is_blocked_by_an_api_that_is_away_for_longer_than_the_timeou
     session = a_session(status=WELL, deleting=True)
     error = ApiUnavailable("AGB cannot be reached.")
 
-    after = carried_on(session, decide(error, session=session, facts=Recalled(failing_for=failing_for)))
+    after = carried_on(session, decide(error, session=session, recalled=Recalled(failing_for=failing_for)))
 
     assert ("Stalled" in conditions(after)) == blocked
     assert ("Reconciling" in conditions(after)) != blocked

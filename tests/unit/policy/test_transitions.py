@@ -11,7 +11,7 @@ from agb_operator.policy.backoff import SLOW
 from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
 from unit.builders import (
     ID,
-    NO_FACTS,
+    NOTHING,
     Story,
     a_session,
     a_status,
@@ -180,8 +180,8 @@ def test_however_many_attempts_there_were_the_next_one_comes_within_five_minutes
     waiting = an_operation(OperationType.PAUSE, OperationState.FAILED, attempts=5000)
     session = replace(adopted(paused=True), status=a_status(operation=waiting, reason="PauseTimedOut"))
 
-    early = plan(session, seen("RUNNING"), now=later(1e6), facts=Recalled(since_call=SLOW - 1))
-    late = plan(session, seen("RUNNING"), now=later(1e6), facts=Recalled(since_call=SLOW))
+    early = plan(session, seen("RUNNING"), now=later(1e6), recalled=Recalled(since_call=SLOW - 1))
+    late = plan(session, seen("RUNNING"), now=later(1e6), recalled=Recalled(since_call=SLOW))
 
     assert (early.action, late.action) == (Action.NONE, Action.PAUSE)
 
@@ -242,7 +242,7 @@ def test_a_transition_past_its_timeout_is_reported_with_one_warning_and_looked_a
     late = story.look(case.status, at=TIMEOUT + 2)
 
     assert story.events == [case.reason]
-    assert [announcement.warning for announcement in late.events] == [True]
+    assert [event.warning for event in late.events] == [True]
     assert conditions(story.session)["Ready"] == ("False", case.reason)
     assert conditions(story.session)["Reconciling"] == ("True", case.reason)
     assert "longer than spec.timeout" in said(story.session)
@@ -482,9 +482,9 @@ def test_deleted_right_after_a_pause_the_session_is_not_released_by_a_stale_look
 @pytest.mark.parametrize("deleting", [True, False])
 def test_a_call_whose_status_could_not_be_written_rules_out_a_stale_look_too(deleting: bool) -> None:
     session = replace(running().session, deleting=deleting)
-    facts = Recalled(called=Action.PAUSE, since_call=1.0)
+    recalled = Recalled(called=Action.PAUSE, since_call=1.0)
 
-    decided = plan(session, seen("RUNNING"), now=later(1), facts=facts)
+    decided = plan(session, seen("RUNNING"), now=later(1), recalled=recalled)
 
     assert (decided.action, decided.status) == (Action.NONE, None)
 
@@ -546,10 +546,10 @@ def test_a_deletion_is_not_drift() -> None:
 
 def test_a_session_that_was_only_observed_has_not_drifted_when_it_is_managed_again() -> None:
     session = a_session(adopted=ID, held=False, paused=True, managementPolicy="Observe")
-    session = carried_on(session, plan(session, seen("RUNNING"), now=later(0), facts=NO_FACTS))
+    session = carried_on(session, plan(session, seen("RUNNING"), now=later(0), recalled=NOTHING))
     assert conditions(session)["Ready"] == ("True", "Observed")
 
-    decided = plan(replace(session, observe_only=False), seen("RUNNING"), now=later(60), facts=NO_FACTS)
+    decided = plan(replace(session, observe_only=False), seen("RUNNING"), now=later(60), recalled=NOTHING)
 
     assert (decided.action, decided.drifted) == (Action.PAUSE, False)
 

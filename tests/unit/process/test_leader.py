@@ -5,6 +5,7 @@ import copy
 import random
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -196,6 +197,18 @@ async def test_a_standby_takes_over_after_a_crash_when_the_lease_has_run_out_and
     await stop(holding)
     took = await seconds_until(waiting)
     assert TIMING.duration - TIMING.retry - 0.1 <= took <= TIMING.duration + TIMING.retry + 0.1
+    assert standby.leads
+
+
+async def test_a_standby_waits_as_long_as_the_holder_s_own_record_promises() -> None:
+    """While an upgrade changes the timing, the two replicas differ."""
+    store = LeaseStore()
+    first = elector(Network(store), "a")
+    first.timing = replace(TIMING, duration=3 * TIMING.duration)
+    await first.acquire()
+    standby, waiting = await standing_by(Network(store), "b")
+    took = 5 + await seconds_until(waiting)
+    assert 3 * TIMING.duration - 0.1 <= took <= 3 * TIMING.duration + TIMING.retry + 0.1
     assert standby.leads
 
 
