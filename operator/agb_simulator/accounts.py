@@ -87,7 +87,7 @@ class Account:
     def still_matching(self, labels: Mapping[str, Any], *, since: float) -> Sequence[Session]:
         """As `matching`, with those that have left after clock time `since`."""
         wanted = label_pairs(labels)
-        left = {d.session for d in self._departed if d.at > since and wanted <= d.labels and not d.session.live}
+        left = {d.session for d in self._departed if d.at > since and wanted <= d.labels}
         return sorted({*self.matching(labels), *left}, key=_number)
 
 

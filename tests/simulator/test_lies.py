@@ -152,6 +152,17 @@ def test_pages_without_an_end(how: Any, rows: list[int], paging: Any) -> None:
     assert len(caller.listed()) == 5
 
 
+def test_a_walk_under_way_stays_on_the_page_whose_token_is_repeated() -> None:
+    caller = Caller()
+    sessions = [caller.create() for _ in range(5)]
+    token = caller.page(maxResults="2").body["nextToken"]
+    caller.control.add_fault(EndlessPages(how="same_token"))
+    for _ in range(3):
+        page = caller.page(maxResults="2", nextToken=token)
+        assert [row["sessionId"] for row in page.data] == sessions[2:4]
+        assert page.body["nextToken"] == token
+
+
 @pytest.mark.parametrize("how", ["circle", "same_token", "new_tokens"])
 def test_even_an_empty_list_can_go_on_for_ever(how: Any) -> None:
     caller = Caller()
