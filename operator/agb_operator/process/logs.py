@@ -52,11 +52,12 @@ def configure_logs(log_format: str, level: str, *, stream: TextIO | None = None)
     logging.captureWarnings(True)
 
 
-def hide(key: ApiKey) -> None:
-    """Blank this key in whatever is logged from now on."""
+def hide(secret: ApiKey | str) -> None:
+    """Blank this in whatever is logged from now on."""
+    text = secret if isinstance(secret, str) else secret.reveal()
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, RedactingFormatter):
-            handler.formatter.hide(key.reveal())
+            handler.formatter.hide(text)
 
 
 class RedactingFormatter(logging.Formatter):
