@@ -64,8 +64,6 @@ class AgbApi:
         leads: Callable[[], bool] = lambda: True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        # httpx writes a line for each request at INFO: with thousands of looks that drowns ours, which say more.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self.endpoint = normalise_endpoint(endpoint)
         self._connect_timeout = timeout / 6
         self._timeouts = {call: timeout if call in MUTATING else timeout / 3 for call in Call}

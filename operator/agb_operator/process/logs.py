@@ -33,7 +33,7 @@ _SHORTEST: Final = 6
 """Characters of a key that is blanked: a shorter one is no secret, and hides half of all words."""
 _KNOWN_KEYS: Final = 1000
 """Keys kept for blanking; each costs a search of every record. With more of them the oldest is forgotten."""
-_QUIET: Final = ("asyncio", "aiohttp", "httpx", "httpcore", "kubernetes", "client")
+_QUIET: Final = ("asyncio", "aiohttp", "kubernetes")
 """Libraries whose information repeats ours, request by request."""
 
 
