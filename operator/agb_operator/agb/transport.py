@@ -117,6 +117,9 @@ def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 async def receive(response: httpx.Response) -> bytes:
     """Read a body of bounded size; what is larger is cut, and so no longer anything that parses."""
+    coding = response.headers.get("content-encoding", "")
+    if "x-gzip" in coding.lower():  # RFC 9110, 8.4.1.3: the same as gzip, and unknown to httpx
+        response.headers["content-encoding"] = coding.lower().replace("x-gzip", "gzip")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -88,7 +88,8 @@ class Watch:
             return
         if self._refused.get(path) != status:
             self._refused[path] = status
-            logger.error("AgbSessions cannot be watched (HTTP %d): %s: %s", status, path, _WAYS_OUT[status])
+            level = logging.WARNING if status == 429 else logging.ERROR
+            logger.log(level, "AgbSessions cannot be watched (HTTP %d): %s: %s", status, path, _WAYS_OUT[status])
         if status == 403:
             self._on_forbidden(path)
         else:
