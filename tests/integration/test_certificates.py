@@ -145,6 +145,23 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+class Picky(Quiet):
+    """Knows one client, by the name in its certificate; keeps connections, as the API server does."""
+
+    protocol_version = "HTTP/1.1"
+    knows = "old"
+
+    def do_GET(self) -> None:
+        assert isinstance(self.connection, ssl.SSLSocket)
+        certificate = self.connection.getpeercert() or {}
+        if certificate.get("subject") == ((("commonName", self.knows),),):
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
 class TlsServer(http.server.ThreadingHTTPServer):
     """Says nothing of handshakes that its client breaks off."""
 
@@ -152,6 +169,21 @@ class TlsServer(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Keep quiet."""
+
+
+@contextmanager
+def listening(context: ssl.SSLContext, handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[int]:
+    server = TlsServer(("127.0.0.1", 0), handler)
+    # The handshake takes place in the connection's thread.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextmanager
@@ -170,17 +202,8 @@ def serving(case: Case, folder: Path) -> Iterator[Served]:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(workshop.path("server.pem"), workshop.path("server.key"))
-    server = TlsServer(("127.0.0.1", 0), Quiet)
-    # The handshake takes place in the connection's thread.
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield Served(port=server.server_port, bundle=bundle)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(context, Quiet) as port:
+        yield Served(port=port, bundle=bundle)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -243,3 +266,40 @@ async def test_both_connections_of_the_operator_agree(
         await api.client_of(ApiKey("simulator-key-a")).observe("session-1")
     await api.aclose()
     assert ("certificate of the AGB endpoint is not trusted: " in failed.value.message) != case.taken
+
+
+async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path)
+    workshop.authority("root", PROPER)
+    workshop.issued("server", ("subjectAltName=DNS:localhost",), by="root")
+    for name in ("old", "new"):
+        workshop.issued(name, ("extendedKeyUsage=clientAuth",), by="root")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=workshop.path("root.pem"))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_cert_chain(workshop.path("server.pem"), workshop.path("server.key"))
+
+    def hand_out(name: str) -> None:
+        for kind in ("pem", "key"):
+            shutil.copy(workshop.path(f"{name}.{kind}"), workshop.path(f"client.{kind}"))
+
+    hand_out("old")
+    monkeypatch.setattr(Picky, "knows", "old")
+    with listening(context, Picky) as port:
+        (tmp_path / "kubeconfig").write_text(
+            "{current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "
+            "users: [{name: u, user: {client-certificate: client.pem, client-key: client.key}}], "
+            f"clusters: [{{name: c, cluster: {{server: 'https://localhost:{port}', "
+            "certificate-authority: root.pem}}]}"
+        )
+        cluster = await connect_cluster(find_cluster({"KUBECONFIG": str(tmp_path / "kubeconfig")}))
+        try:
+            await cluster.read("ml", "batch")
+            hand_out("new")
+            monkeypatch.setattr(Picky, "knows", "new")
+            await cluster.read("ml", "batch")
+            async with await cluster.open_session(print, print) as session:
+                assert (await session.get(f"{cluster.server}/watched")).status == 200
+        finally:
+            await cluster.close()
