@@ -276,4 +276,5 @@ def _session_arguments(access: Access, *middlewares: aiohttp.ClientMiddlewareTyp
     headers.extend(access.impersonation)
     if token:
         headers["Authorization"] = token
-    return {"headers": headers, "middlewares": [*middlewares, adapted]}
+    inner = [adapted] if proxy or server_name else []  # one more costs each request a little
+    return {"headers": headers, "middlewares": [*middlewares, *inner]}
