@@ -1,18 +1,22 @@
 """A server's certificate that kubectl takes is taken, under the oldest and the newest Python: kubectl is the judge."""
 
+import asyncio
+import contextlib
 import http.server
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 import agb_operator
 from agb_operator.agb.api_key import ApiKey
@@ -303,3 +307,61 @@ async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old
                 assert (await session.get(f"{cluster.server}/watched")).status == 200
         finally:
             await cluster.close()
+
+
+@contextmanager
+def tls_proxy(context: ssl.SSLContext, target: int) -> Iterator[int]:
+    """A proxy that is spoken to over TLS, and makes its tunnels to `target`, whatever it is asked for."""
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            with socket.create_connection(("127.0.0.1", target)) as further:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=pump, args=(further, self.connection), daemon=True)
+                back.start()
+                pump(self.connection, further)
+                back.join()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with listening(context, Handler) as port:
+        yield port
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_proxy_may_be_spoken_to_over_tls(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path)
+    workshop.authority("root", PROPER)
+    contexts = []
+    for name in ("localhost", "sdk-api.example.invalid"):
+        workshop.issued(name, (f"subjectAltName=DNS:{name}",), by="root")
+        contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        contexts[-1].load_cert_chain(workshop.path(f"{name}.pem"), workshop.path(f"{name}.key"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(workshop.path("root.pem")))
+
+    async def ask() -> str:
+        api = AgbApi(endpoint="https://sdk-api.example.invalid", timeout=30.0, on_call=lambda *_: None)
+        try:
+            await api.client_of(ApiKey("simulator-key-a")).observe("session-1")
+        except ApiUnavailable as exc:
+            return exc.message
+        finally:
+            await api.aclose()
+        return ""
+
+    with listening(contexts[1], Quiet) as target, tls_proxy(contexts[0], target) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{proxy}")
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            said = runner.run(ask())
+    assert said == "AGB failed to serve getSession (HTTP 200)", "the stand-in was reached, and is not AGB"
