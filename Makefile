@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # The first one that fits and runs: a version manager's shim may stand for a version that is not there.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -22,7 +22,8 @@ venv: $(STAMP) ## the virtual environment with the locked packages
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "==> installing the locked packages into $(VENV) (about 20 s)"
-	@test -n "$(PYTHON)" || { echo "agb-operator needs Python 3.11, 3.12 or 3.13, and none is on the PATH: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "agb-operator needs Python 3.11 or newer, and none is on the PATH: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 13))' || echo "==> $(PYTHON) is newer than the tested versions, 3.11 to 3.13: it may work" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -10,9 +10,10 @@ README is made from the `# --` comments of `values.yaml`, so that nobody keeps t
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +25,7 @@ TABLE_END = "<!-- end of values -->"
 
 _CRD_HEAD = """\
 {{- /* Generated from crds/agbsessions.yaml by hack/generate_chart.py; change that file. */ -}}
+{{- include "agb-operator.defaults" . }}
 {{- if .Values.crds.enabled }}
 """
 _CRD_METADATA = """\
@@ -50,6 +52,25 @@ def crd_template(crd: str) -> str:
     if not name:
         raise ValueError(f"{CRD} does not have the metadata this script knows: a name and nothing else")
     return f"{_CRD_HEAD}{head}{_CRD_METADATA}{rest}{{{{- end }}}}\n"
+
+
+def defaults(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what stands in for absent values; a map of the user's own, such as labels, can be taken out and is empty."""
+    left: dict[str, Any] = {}
+    for name, value in values.items():
+        known = schema["properties"][name]
+        if "properties" in known:
+            left[name] = defaults(value, known)
+        else:
+            left[name] = {} if isinstance(value, dict) else value
+    return left
+
+
+def defaults_file() -> str:
+    """Write these defaults down for the templates, which cannot read values.yaml."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    left = defaults(yaml.safe_load((CHART / "values.yaml").read_text()), schema)
+    return "# Generated from values.yaml by hack/generate_chart.py.\n" + yaml.safe_dump(left, sort_keys=False)
 
 
 def values(text: str) -> Iterator[Value]:
@@ -94,6 +115,7 @@ def generated() -> dict[Path, str]:
     readme_path = CHART / "README.md"
     return {
         CHART / "templates" / "crd.yaml": crd_template(CRD.read_text()),
+        CHART / "files" / "defaults.yaml": defaults_file(),
         readme_path: readme(readme_path.read_text(), list(values((CHART / "values.yaml").read_text()))),
     }
 

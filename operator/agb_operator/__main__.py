@@ -35,6 +35,7 @@ Examples:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agb-operator", message="%(prog)s %(version)s")
 def main() -> None:
     """Pause and resume AGB cloud sessions as Kubernetes resources.
 
@@ -81,9 +82,10 @@ def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bo
 @_flag("--api-burst", "N", "Requests that may go out at once for each API key, after a quiet time.", "100")
 @_flag(
     "--http-address",
-    "HOST:PORT",
-    "Where /healthz, /readyz and /metrics are served. Port 0 takes a free one and logs it.",
-    "0.0.0.0:8080",
+    "[HOST]:PORT",
+    "Where /healthz, /readyz and /metrics are served; without HOST on every interface, by IPv4 and IPv6. "
+    "Port 0 takes a free one and logs it.",
+    ":8080",
 )
 @click.option(
     "--leader-election/--no-leader-election",

@@ -72,7 +72,7 @@ def test_the_simulator_replaces_agb_and_serves_all_namespaces(helm: Helm, tmp_pa
     service = only(objects, "Service", "agb-operator-simulator")
     assert settings.endpoint == "http://agb-operator-simulator.operators.svc:8090"
     assert service["spec"]["ports"][0]["port"] == 8090
-    assert settings.may_use_own_key("any")
+    assert settings.default_key_namespaces == ("*",)
     selector = service["spec"]["selector"].items()
     simulator = only(objects, "Deployment", "agb-operator-simulator")["spec"]["template"]["metadata"]["labels"]
     operator = only(objects, "Deployment", "agb-operator")["spec"]["template"]["metadata"]["labels"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from control_plane import ControlPlane
 from control_plane.credentials import write_kubeconfig
@@ -80,6 +81,27 @@ CASES = {
         says="agb-operator: --default-key-namespace allows the use of the operator's own key, and there is none: "
         "set AGB_API_KEY",
     ),
+    "an endpoint that is no name": Case(
+        env=(("AGB_ENDPOINT", "https://a..b"),),
+        code=2,
+        says="agb-operator: AGB_ENDPOINT 'https://a..b': the AGB endpoint is no name",
+    ),
+    "certificates that are not there": Case(
+        env=(("SSL_CERT_FILE", "/none.pem"),),
+        code=1,
+        says="agb-operator: SSL_CERT_FILE=/none.pem cannot be read: No such file or directory",
+    ),
+    "a proxy that is not supported": Case(
+        env=(("HTTP_PROXY", "socks5://me:a-token@127.0.0.1:1080"), ("AGB_ENDPOINT", "http://agb.example")),
+        code=1,
+        says="agb-operator: HTTP_PROXY: a proxy of the kind socks5:// is not supported",
+    ),
+    "a plugin for credentials that is not there": Case(
+        cluster="pluggable",
+        code=1,
+        says="agb-operator: cannot use {file}: the exec plugin no-such-login cannot be run: No such file or directory: "
+        "install it, or take another user",
+    ),
     "a kubeconfig that does not exist": Case(
         cluster="absent",
         code=1,
@@ -150,8 +172,18 @@ def clusters(control_plane: ControlPlane, kubectl: Kubectl, folder: Path) -> Ite
             "down": made("down", server=nowhere, ca=ca, token="a-token"),
             "impostor": made("impostor", server=server, ca=bare.certificate_authority.read_bytes(), token="a-token"),
             "stranger": made("stranger", server=server, ca=ca, token="nobody-s-token"),
+            "pluggable": Cluster(kubeconfig=pluggable(control_plane.kubeconfig, folder)),
             "powerless": made("powerless", server=server, ca=ca, token=granted.out.strip()),
         }
+
+
+def pluggable(kubeconfig: Path, folder: Path) -> Path:
+    config = yaml.safe_load(kubeconfig.read_text())
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-login", "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": plugin}
+    path = folder / "pluggable.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from agb_operator.kube.cluster import Cluster, connect_cluster
+from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
 from agb_operator.model.event import Event, RecordedEvent
 from agb_operator.model.resource import ObjectKey
@@ -23,7 +25,7 @@ async def cluster(
     control_plane: ControlPlane, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Cluster]:
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
-    cluster = await connect_cluster()
+    cluster = await connect_cluster(find_cluster(os.environ))
     yield cluster
     await cluster.close()
 
@@ -198,7 +200,7 @@ async def test_the_start_check_names_the_missing_rights(
     token = kubectl("create", "token", "stranger", "-n", namespace).out.strip()
     kubeconfig = control_plane.kubeconfig_for_token(token, tmp_path / "kubeconfig")
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    stranger = await connect_cluster()
+    stranger = await connect_cluster(find_cluster(os.environ))
     try:
         with pytest.raises(StartupError, match=r"cannot list resource .*grant the operator its RBAC rules"):
             await stranger.check(patience=0)
@@ -213,7 +215,7 @@ async def test_the_start_check_says_that_the_credentials_are_refused(
 ) -> None:
     kubeconfig = control_plane.kubeconfig_for_token("no-such-token", tmp_path / "kubeconfig")
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    unknown = await connect_cluster()
+    unknown = await connect_cluster(find_cluster(os.environ))
     try:
         with pytest.raises(StartupError, match="refuses the credentials"):
             await unknown.check(patience=0)

@@ -1,4 +1,23 @@
 {{/*
+Give every value that is not there its default; each template begins with this. `--set X=null` takes a value out, and
+`helm upgrade --reuse-values` brings the values of the chart before, which knew fewer.
+*/}}
+{{- define "agb-operator.defaults" -}}
+{{- include "agb-operator.fill" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
+{{- end -}}
+
+{{- define "agb-operator.fill" -}}
+{{- $values := .values -}}
+{{- range $name, $default := .defaults -}}
+{{- if kindIs "invalid" (index $values $name) -}}
+{{- $_ := set $values $name $default -}}
+{{- else if kindIs "map" $default -}}
+{{- include "agb-operator.fill" (dict "values" (index $values $name) "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 The name of the objects. It begins with the chart's name, because a release may be called `123` and the name
 of a Service must begin with a letter. 50 characters leave room for the suffixes.
 */}}

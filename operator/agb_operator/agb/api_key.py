@@ -30,6 +30,8 @@ class ApiKey:
         value = value.strip()
         if not value:
             raise ValueError("the API key is empty")
+        if "\ufeff" in value:
+            raise ValueError("the API key begins with a byte order mark, as some editors write it: save it without one")
         other = _something_else(value)
         if other:
             raise ValueError(f"it is {other}, not an API key")

@@ -12,6 +12,7 @@ the message instead.
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -23,7 +24,17 @@ from .api_key import ApiKey
 from .client import SessionClient
 from .replies import MUTATING, Call, Reply, accepted, read_reply, refusal
 from .requests import Request, Send, client_over
-from .transport import Broken, describe, network, never_sent, normalise_endpoint, receive, retry_after
+from .transport import (
+    PROXY_REFUSES,
+    Broken,
+    describe,
+    network,
+    never_sent,
+    normalise_endpoint,
+    proxy_refusal,
+    receive,
+    retry_after,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +52,7 @@ class AgbApi:
         transport: replaces the network, for tests.
 
     Raises:
-        ValueError: the endpoint is not usable.
+        ValueError: the endpoint is not usable, or the environment names a proxy or certificates that are not.
     """
 
     def __init__(
@@ -53,8 +64,6 @@ class AgbApi:
         leads: Callable[[], bool] = lambda: True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        # httpx writes a line for each request at INFO: with thousands of looks that drowns ours, which say more.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self.endpoint = normalise_endpoint(endpoint)
         self._connect_timeout = timeout / 6
         self._timeouts = {call: timeout if call in MUTATING else timeout / 3 for call in Call}
@@ -63,7 +72,7 @@ class AgbApi:
         self._leads = leads
         # The transport without httpx's client around it: redirects, cookies and logins are none of ours, and they cost
         # as much as the request.
-        self._transport = transport or network(self.endpoint)
+        self._transport = transport or network(self.endpoint, os.environ)
 
     def client_of(self, key: ApiKey, *, within: Callable[[Send], Send] = lambda send: send) -> SessionClient:
         """Return the calls of one key; cheap, and as many as wanted may exist.
@@ -116,6 +125,9 @@ class AgbApi:
                     await response.aclose()
         except Broken as exc:
             return self._failure(request.call, key, exc)
+        if response.status_code == PROXY_REFUSES:
+            message = f"{proxy_refusal(response.status_code)} ({self.endpoint})"
+            return EndpointUnreachable(message, http_status=PROXY_REFUSES)
         return read_reply(
             status=response.status_code,
             body=content,

@@ -8,7 +8,6 @@ told apart is `connection`'s, the watch is kopf's.
 import asyncio
 import base64
 import logging
-import os
 import re
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -19,8 +18,10 @@ import aiohttp
 
 from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, ObjectNotFound, StartupError
 from ..model.event import RecordedEvent
-from .config import find_cluster, one_line
-from .connection import Connection, Request
+from ..model.proxy import Proxy
+from .config import Load
+from .connection import Connection
+from .messages import Request
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,9 @@ SESSIONS: Final = f"/apis/{GROUP_VERSION}"
 _ALL_SESSIONS: Final = f"{SESSIONS}/agbsessions"
 _SESSIONS: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbsessions"
 _SESSION: Final = _SESSIONS + "/{name}"
-_SECRETS: Final = "/api/v1/namespaces/{namespace}/secrets"
+_SECRET: Final = "/api/v1/namespaces/{namespace}/secrets/{name}"  # noqa: S105
 _EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
 _LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-_LEASE: Final = _LEASES + "/{name}"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
 _NOTE_LIMIT = 1024
@@ -42,18 +42,13 @@ _NOTE_LIMIT = 1024
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
-async def connect_cluster(*, timeout: float = 10.0) -> "Cluster":
-    """Find the cluster as kubectl does; `timeout` bounds each request, in seconds.
+async def connect_cluster(load: Load, *, timeout: float = 10.0) -> "Cluster":
+    """Connect to the cluster that `find_cluster` has found; `timeout` bounds each request, in seconds.
 
     Raises:
-        StartupError: no cluster is configured, or its configuration cannot be used.
+        StartupError: its configuration cannot be used.
     """
-    reload = find_cluster(os.environ)
-    configuration = await reload()
-    try:
-        return Cluster(Connection(configuration, reload=reload, timeout=timeout))
-    except (OSError, ValueError) as exc:  # a certificate that is missing or none
-        raise StartupError(f"cannot use the certificates of the cluster's configuration: {one_line(exc)}") from exc
+    return Cluster(Connection(await load(), reload=load, timeout=timeout))
 
 
 class Cluster:
@@ -72,6 +67,11 @@ class Cluster:
         """The API server's address."""
         return self._connection.server
 
+    @property
+    def proxy(self) -> Proxy | None:
+        """What stands before the API server."""
+        return self._connection.proxy
+
     def busy(self, namespace: str) -> bool:
         """Tell whether the next request about the namespace would have to wait for its turn."""
         return self._connection.busy(namespace)
@@ -79,11 +79,11 @@ class Cluster:
     async def open_session(
         self,
         on_answer: Callable[[str], None],
-        on_forbidden: Callable[[str], None],
+        on_refused: Callable[[str, int], None],
         *middlewares: aiohttp.ClientMiddlewareType,
     ) -> aiohttp.ClientSession:
         """Open an authenticated session for the watch; see `Connection.open_session`."""
-        return await self._connection.open_session(on_answer, on_forbidden, *middlewares)
+        return await self._connection.open_session(on_answer, on_refused, *middlewares)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -139,7 +139,7 @@ class Cluster:
 
     async def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
         """Read the entries of one Secret."""
-        answer = await self._ask(_SECRETS + "/{name}", namespace, name)
+        answer = await self._ask(_SECRET, namespace, name)
         return {key: base64.b64decode(value) for key, value in (answer.get("data") or {}).items()}
 
     async def record_event(self, recorded: RecordedEvent) -> None:
@@ -180,7 +180,7 @@ class Cluster:
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
         """Read one Lease."""
-        return await self._ask(_LEASE, namespace, name)
+        return await self._ask(_LEASES + "/{name}", namespace, name)
 
     async def create_lease(self, namespace: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease; a `Conflict` says that somebody was faster."""
@@ -189,7 +189,7 @@ class Cluster:
 
     async def update_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Write a Lease over the version it was read at; a `Conflict` says that somebody was faster."""
-        return await self._ask(_LEASE, namespace, name, method="PUT", body=lease)
+        return await self._ask(_LEASES + "/{name}", namespace, name, method="PUT", body=lease)
 
     # Start
 
@@ -238,24 +238,24 @@ class Cluster:
             raise _NotYet(f"{exc.message}: check that the cluster runs and can be reached from here") from exc
 
     async def _check_rights(self, namespaces: Collection[str]) -> None:
-        """See that the sessions can be listed in one of the namespaces: the others wait for rights of their own."""
+        """See that the sessions can be watched in one of the namespaces: the others wait for rights of their own.
+
+        The watch has a session of its own, so what it will ask for is asked for on such a one.
+        """
         refusals: list[ClusterForbidden] = []
         for namespace in namespaces or (None,):
             try:
-                await self._list_page(namespace, limit=1)
+                page = await self._list_page(namespace, limit=1)
+                version = page.get("metadata", {}).get("resourceVersion", "")
+                await self._connection.try_watch(_sessions(namespace, resourceVersion=version, timeoutSeconds=1))
             except ClusterForbidden as exc:
                 refusals.append(exc)
         if len(refusals) >= len(namespaces or (None,)):
             raise refusals[0]
 
     async def _list_page(self, namespace: str | None, *, limit: int, token: str = "") -> dict[str, Any]:
-        query: list[tuple[str, str | int]] = [("limit", limit)]
-        if token:
-            query.append(("continue", token))
-        if namespace is None:
-            request = Request(path=_ALL_SESSIONS, query=query, accept=_METADATA_ONLY)
-            return await self._connection.request(request)
-        return await self._ask(_SESSIONS, namespace, query=query, accept=_METADATA_ONLY)
+        more = {"continue": token} if token else {}
+        return await self._connection.request(_sessions(namespace, limit=limit, **more))
 
     async def _patch(self, path: str, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._ask(path, namespace, name, method="PATCH", body=body, content="application/merge-patch+json")
@@ -267,6 +267,13 @@ class Cluster:
 
 class _NotYet(Exception):
     """A reason not to start that may pass within seconds."""
+
+
+def _sessions(namespace: str | None, **query: str | int) -> Request:
+    """Ask for all AgbSessions of a namespace, or of all, without their content."""
+    names = {} if namespace is None else {"namespace": _checked(namespace)}
+    path = _ALL_SESSIONS if namespace is None else _SESSIONS
+    return Request(path=path, names=names, query=tuple(query.items()), accept=_METADATA_ONLY)
 
 
 def micro_time(moment: datetime) -> str:

@@ -1,22 +1,52 @@
 """Where the Kubernetes API server is and how to prove who we are, found as kubectl finds it.
 
-It owns the choice between the kubeconfig files and the pod's service account, and the proxy; the library reads
-the files, runs exec plugins and re-reads a pod's token. Talking to the server is `connection`'s.
+It owns the choice between the kubeconfig files and the pod's service account, TLS, the proxy, and impersonation; the
+library reads tokens, logs in at identity providers and re-reads a pod's token. Talking to the server is `connection`'s.
 """
 
-import ipaddress
+import logging
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Final
+from urllib.parse import quote
 
-import yaml
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
 from ..model.errors import StartupError
+from ..model.proxy import Proxy, proxy_for, read_proxy
+from ..model.trust import client_context, trust
+from .exec_plugin import run_plugin
+from .kubeconfig import BadConfig, Context, current_context
 
-Load = Callable[[], Awaitable[Configuration]]
+logger = logging.getLogger(__name__)
+
+_CREDENTIALS: Final = ("token", "tokenFile", "exec", "auth-provider", "username", "client-certificate")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Everything that a connection to the API server takes.
+
+    Attributes:
+        configuration: the library's: the address, and the token with what renews it.
+        tls: whom we trust, and our client certificate.
+        certificate: that certificate with its key, to see that it was replaced; b"" without one.
+        proxy: what stands before the server.
+        impersonation: headers that ask for another user's rights.
+    """
+
+    configuration: Configuration
+    tls: ssl.SSLContext
+    certificate: bytes = field(default=b"", repr=False)
+    proxy: Proxy | None = None
+    impersonation: tuple[tuple[str, str], ...] = ()
+
+
+Load = Callable[[], Awaitable[Access]]
 
 
 def find_cluster(environ: Mapping[str, str]) -> Load:
@@ -29,13 +59,14 @@ def find_cluster(environ: Mapping[str, str]) -> Load:
         StartupError: there is none.
     """
     named = environ.get("KUBECONFIG", "")
-    wanted = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
-    files = [file for file in wanted or [Path("~/.kube/config").expanduser()] if file.is_file()]
+    wanted = [Path(part) for part in named.split(os.pathsep) if part]
+    files = [file for file in wanted or [Path("~/.kube/config").expanduser()] if file.exists() and not file.is_dir()]
     if files:
         source = os.pathsep.join(map(str, files))
-        return lambda: _loaded(_from_files(files), source=source)
+        texts: dict[Path, str] = {}
+        return lambda: _loaded(_from_files(files, texts), environ, source=source)
     if environ.get("KUBERNETES_SERVICE_HOST"):
-        return lambda: _loaded(_from_pod(), source="the pod's service account")
+        return lambda: _loaded(_from_pod(), environ, source="the pod's service account")
     if wanted:
         raise StartupError(f"KUBECONFIG={named} names no file that exists: correct it, or unset it")
     raise StartupError(
@@ -43,67 +74,109 @@ def find_cluster(environ: Mapping[str, str]) -> Load:
     )
 
 
-async def _loaded(loading: Awaitable[Configuration], *, source: str) -> Configuration:
+async def _loaded(
+    loading: Awaitable[tuple[Configuration, Context]], environ: Mapping[str, str], *, source: str
+) -> Access:
     try:
-        return await loading
-    except kube_config.ConfigException as exc:
+        configuration, context = await loading
+        return _access(configuration, context, environ)
+    except (kube_config.ConfigException, BadConfig) as exc:
         raise StartupError(f"cannot use {source}: {one_line(exc)}") from exc
     # A malformed kubeconfig reaches us as whatever the library's first wrong assumption about it raises.
-    except (yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise StartupError(f"cannot use {source}: {type(exc).__name__}: {one_line(exc)}") from exc
 
 
-async def _from_files(files: list[Path]) -> Configuration:
-    usable, context = [], None
+async def _from_files(files: list[Path], texts: dict[Path, str]) -> tuple[Configuration, Context]:
+    """Read the files anew, but a pipe only once: its text is kept in `texts`."""
     for file in files:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if content is not None and not isinstance(content, dict):
-            raise kube_config.ConfigException(f"{file} is no kubeconfig")
-        if content:  # an empty file is legal, and a surprise to the library
-            usable.append(str(file))
-            # The first file that says it wins, as with kubectl; the library takes the last one.
-            context = context or content.get("current-context")
-    if not context:
-        raise kube_config.ConfigException("no current context is set: run `kubectl config use-context NAME`")
+        if file.is_file() or file not in texts:
+            texts[file] = file.read_text(encoding="utf-8-sig")
+    context = current_context(texts.items())
+    cluster, user = dict(context.cluster), dict(context.user)
+    if "://" not in cluster["server"]:
+        cluster["server"] = f"http://{cluster['server']}"
+    if user.get("tokenFile"):
+        user.pop("token", None)
+    plugin = user.pop("exec", None)
+    if plugin and not (user.get("token") or user.get("tokenFile")):
+        user.update(await run_plugin(plugin, cluster))
     configuration = Configuration()
-    await kube_config.load_kube_config(
-        config_file=os.pathsep.join(usable),
-        context=context,
-        client_configuration=configuration,
-        persist_config=False,
-    )
-    return configuration
+    resolved = {
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": "user", "user": user}],
+        "contexts": [{"name": "context", "context": {"cluster": "cluster", "user": "user"}}],
+        "current-context": "context",
+    }
+    await kube_config.load_kube_config_from_dict(resolved, client_configuration=configuration)
+    named = [name for name in _CREDENTIALS if context.user.get(name)]
+    if named and not (configuration.api_key or configuration.cert_file):
+        raise BadConfig(f"the user {context.user_name!r} names credentials ({named[0]}) that cannot be had here")
+    return configuration, context
 
 
-async def _from_pod() -> Configuration:
+async def _from_pod() -> tuple[Configuration, Context]:
     configuration = Configuration()
     kube_config.load_incluster_config(client_configuration=configuration)
-    return configuration
+    return configuration, Context(cluster={}, user={}, user_name="")
 
 
-def proxy_of(server: str, environ: Mapping[str, str]) -> str | None:
-    """Choose the proxy that the environment names for `server`, None for a direct connection.
-
-    NO_PROXY is read as Go's clients read it. Python's own functions know no networks in it (10.96.0.0/12), and without
-    them the requests of a pod to its own API server would leave through the proxy of the company.
-    """
-    address = urlsplit(server)
-    variables = {name.lower(): value for name, value in environ.items() if value}
-    proxy = variables.get(f"{address.scheme}_proxy")
-    exempt = (_is_exempt(address, entry.strip().lower()) for entry in variables.get("no_proxy", "").split(","))
-    return None if any(exempt) else proxy
-
-
-def _is_exempt(address: SplitResult, entry: str) -> bool:
-    host = address.hostname or ""
-    if entry in ("*", host, address.netloc):
-        return True
-    if entry and host.endswith("." + entry.lstrip(".")):
-        return True
+def _access(configuration: Configuration, context: Context, environ: Mapping[str, str]) -> Access:
+    named = context.cluster.get("proxy-url")
     try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry)
-    except ValueError:
-        return False  # one of the two is a name
+        proxy = read_proxy(str(named)) if named else proxy_for(configuration.host, environ)
+    except ValueError as exc:
+        raise BadConfig(f"proxy-url: {exc}" if named else str(exc)) from exc
+    tls, certificate = _tls(configuration, context.cluster)
+    configuration.proxy = proxy.url if proxy else None
+    return Access(
+        configuration=configuration,
+        tls=tls,
+        certificate=certificate,
+        proxy=proxy,
+        impersonation=tuple(_impersonation(context.user)),
+    )
+
+
+def _tls(configuration: Configuration, cluster: Mapping[str, Any]) -> tuple[ssl.SSLContext, bytes]:
+    """Make the context that both connections share; the library's own is never used, so it has nothing to load."""
+    context = client_context()
+    if configuration.ssl_ca_cert:
+        inside = "certificate-authority-data"
+        source = inside if cluster.get(inside) else configuration.ssl_ca_cert
+        try:
+            broken = trust(context, Path(configuration.ssl_ca_cert).read_bytes())
+        except ValueError as exc:
+            raise BadConfig(f"{source}: {exc}") from exc
+        for number in broken:
+            logger.warning("certificate %d of %s is broken and left out", number, source)
+    else:
+        context.load_default_certs()
+    certificate = b""
+    if configuration.cert_file and configuration.key_file:
+        try:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        except ssl.SSLError as exc:
+            raise BadConfig(f"the client certificate {configuration.cert_file} and its key: {one_line(exc)}") from exc
+        certificate = b"".join(Path(file).read_bytes() for file in (configuration.cert_file, configuration.key_file))
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None
+    return context, certificate
+
+
+def _impersonation(user: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write the headers that ask for the rights of another user, as kubectl does."""
+    if not user.get("as"):
+        return []
+    headers = [("Impersonate-User", str(user["as"]))]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", str(user["as-uid"])))
+    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
+    for name, values in (user.get("as-user-extra") or {}).items():
+        headers += [(f"Impersonate-Extra-{quote(str(name), safe='')}", str(value)) for value in values]
+    return headers
 
 
 def one_line(exc: BaseException) -> str:

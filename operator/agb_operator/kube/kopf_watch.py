@@ -16,8 +16,8 @@ from ..model.resource import GROUP, PLURAL, VERSION
 
 WATCH_SECONDS: Final = 60
 """Seconds that one watch request lasts before it is renewed where it ended; the API server reads whole ones only."""
-
-
+_SILENCE: Final = WATCH_SECONDS + 10.0
+"""Seconds after which a watch is given up and asked for anew; silence is noticed first, and told by nobody."""
 _STOP_SECONDS: Final = 0.5
 """Seconds that kopf gets to end its watches: it only reads, and a standby waits for the Lease meanwhile."""
 
@@ -128,8 +128,8 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     # Each watch request lives a minute: its renewal is the proof that the watch works even where nothing changes, and
     # a connection that a network swallowed without a word is given up soon after.
     settings.watching.server_timeout = WATCH_SECONDS
-    settings.watching.client_timeout = WATCH_SECONDS + 10.0
-    settings.watching.inactivity_timeout = WATCH_SECONDS + 10.0
+    settings.watching.client_timeout = _SILENCE
+    settings.watching.inactivity_timeout = _SILENCE
     settings.watching.reconnect_backoff = 0.5
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0

@@ -45,6 +45,8 @@ class AgbError(Exception):
         http_status: of the answer, None when there was none.
         request_id: the API's name for the call, "" when unknown.
         outcome_unknown: whether the call may have taken effect although it failed.
+        retry_after: seconds after which the next try makes sense, None when nobody knows.
+        about_image: whether it is the image that the API refuses.
     """
 
     reason: ClassVar[str] = "ApiUnavailable"
@@ -57,6 +59,8 @@ class AgbError(Exception):
         http_status: int | None = None,
         request_id: str = "",
         outcome_unknown: bool = False,
+        retry_after: float | None = None,
+        about_image: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -64,29 +68,12 @@ class AgbError(Exception):
         self.http_status = http_status
         self.request_id = request_id
         self.outcome_unknown = outcome_unknown
+        self.retry_after = retry_after
+        self.about_image = about_image
 
 
 class TransientError(AgbError):
-    """May pass by itself: the same call is tried again.
-
-    Args:
-        retry_after: seconds after which the next try makes sense, None when nobody knows; see `AgbError` for the rest.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str = "",
-        http_status: int | None = None,
-        request_id: str = "",
-        outcome_unknown: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, code=code, http_status=http_status, request_id=request_id, outcome_unknown=outcome_unknown
-        )
-        self.retry_after = retry_after
+    """May pass by itself: the same call is tried again."""
 
 
 class ApiUnavailable(TransientError):
@@ -152,18 +139,6 @@ class RequestRefused(TerminalError):
 
     reason = "CreateFailed"
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str = "",
-        http_status: int | None = None,
-        request_id: str = "",
-        about_image: bool = False,
-    ) -> None:
-        super().__init__(message, code=code, http_status=http_status, request_id=request_id)
-        self.about_image = about_image
-
 
 class ClusterError(Exception):
     """A request to the Kubernetes API failed.
@@ -171,6 +146,7 @@ class ClusterError(Exception):
     Args:
         message: one sentence for people; it holds no object's content.
         http_status: of the answer, None when there was none.
+        retry_after: seconds after which the next try makes sense, None when nobody knows.
     """
 
     reason: ClassVar[str] = "ClusterError"
@@ -178,20 +154,17 @@ class ClusterError(Exception):
     advice: ClassVar[str] = ""
     """What a person can do about it, "" when it passes by itself."""
 
-    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+    def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.http_status = http_status
+        self.retry_after = retry_after
 
 
 class ClusterUnavailable(ClusterError):
-    """No usable answer, or one that asks to come back later; `retry_after` is in seconds, None when not named."""
+    """No usable answer, or one that asks to come back later."""
 
     reason = "ClusterUnavailable"
-
-    def __init__(self, message: str, *, http_status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message, http_status=http_status)
-        self.retry_after = retry_after
 
 
 class Conflict(ClusterError):

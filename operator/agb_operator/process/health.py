@@ -7,6 +7,7 @@ kubelet: a failing /healthz means that a restart helps.
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -133,7 +134,7 @@ class HealthServer:
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host or None, self._port).start()
+            await self._site().start()
         except OSError as exc:
             await self._runner.cleanup()
             raise StartupError(
@@ -142,6 +143,15 @@ class HealthServer:
         self.port = self._runner.addresses[0][1]
         logger.info("/healthz, /readyz and /metrics are on port %d of %s", self.port, self._host or "every interface")
         return self
+
+    def _site(self) -> web.BaseSite:
+        if self._host:
+            return web.TCPSite(self._runner, self._host, self._port)
+        # One socket for both families, so that port 0 means one port; IPv4 alone where there is no IPv6.
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        listening = socket.create_server(("", self._port), family=family, dualstack_ipv6=both, backlog=128)
+        return web.SockSite(self._runner, listening)
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()

@@ -33,7 +33,7 @@ _SHORTEST: Final = 6
 """Characters of a key that is blanked: a shorter one is no secret, and hides half of all words."""
 _KNOWN_KEYS: Final = 1000
 """Keys kept for blanking; each costs a search of every record. With more of them the oldest is forgotten."""
-_QUIET: Final = ("asyncio", "aiohttp", "httpx", "httpcore", "kubernetes", "client")
+_QUIET: Final = ("asyncio", "aiohttp", "kubernetes")
 """Libraries whose information repeats ours, request by request."""
 
 
@@ -52,11 +52,12 @@ def configure_logs(log_format: str, level: str, *, stream: TextIO | None = None)
     logging.captureWarnings(True)
 
 
-def hide(key: ApiKey) -> None:
-    """Blank this key in whatever is logged from now on."""
+def hide(secret: ApiKey | str) -> None:
+    """Blank this in whatever is logged from now on."""
+    text = secret if isinstance(secret, str) else secret.reveal()
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, RedactingFormatter):
-            handler.formatter.hide(key.reveal())
+            handler.formatter.hide(text)
 
 
 class RedactingFormatter(logging.Formatter):

@@ -7,17 +7,21 @@ that nothing lives on without doing its work; the next process continues from wh
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Coroutine
 from typing import Any, Final
 
 from ..agb.http import AgbApi
 from ..kube.cluster import Cluster, connect_cluster
+from ..kube.config import find_cluster
 from ..metrics import Metrics
 from ..model.errors import StartupError
+from ..model.proxy import proxy_for
 from .assembly import Parts, assemble, system_clock
 from .health import HealthServer, LoopLag
 from .leader import Elector, LeaseLost, new_identity
+from .logs import hide
 from .settings import Settings
 from .watch import Watch
 
@@ -35,16 +39,23 @@ async def run(settings: Settings) -> int:
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    cluster = await connect_cluster()
-    # Renewals must not queue behind thousands of status writes, so the lease has a connection of its own.
-    lease_cluster = await connect_cluster()
+    clusters: list[Cluster] = []
     try:
-        if not await _unless_stopped(cluster.check(settings.namespaces), stop):
+        if not await _unless_stopped(_connect(settings, clusters), stop):
             return 0
+        cluster, lease_cluster = clusters
         return await _serve(settings, cluster, lease_cluster, stop)
     finally:
-        await cluster.close()
-        await lease_cluster.close()
+        for connected in clusters:
+            await connected.close()
+
+
+async def _connect(settings: Settings, clusters: list[Cluster]) -> None:
+    """Connect twice: renewals must not queue behind thousands of status writes, so the lease has its own connection."""
+    load = find_cluster(os.environ)
+    for _ in range(2):
+        clusters.append(await connect_cluster(load))
+    await clusters[0].check(settings.namespaces)
 
 
 async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, stop: asyncio.Event) -> int:
@@ -61,7 +72,13 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
     def leads() -> bool:
         return elector.leads or not elects
 
-    agb = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads)
+    try:
+        for proxy in (cluster.proxy, proxy_for(settings.endpoint, os.environ)):
+            for secret in proxy.secrets if proxy else ():
+                hide(secret)
+        agb = AgbApi(endpoint=settings.endpoint, timeout=settings.api_timeout, on_call=metrics.api_call, leads=leads)
+    except ValueError as exc:
+        raise StartupError(str(exc)) from exc
     parts = assemble(
         settings,
         cluster=cluster,
@@ -81,7 +98,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         on_start=lambda: _stop_on_signals(stop),
     )
     lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(parts.passes.beat,))
-    ready = {"event loop": lag.problem, **({"lease": elector.problem} if elects else {})}
+    ready = {"event loop": lag.problem, "watch": watch.missing, **({"lease": elector.problem} if elects else {})}
     server = HealthServer(
         host=settings.http_address.host,
         port=settings.http_address.port,

@@ -69,7 +69,7 @@ class Settings:
     workers: int = 256
     api_qps: float = 50.0
     api_burst: int = 100
-    http_address: Address = field(default_factory=lambda: _address("0.0.0.0:8080"))
+    http_address: Address = field(default_factory=lambda: _address(":8080"))
     leader_election: bool = True
     lease_namespace: str = "default"
     lease_name: str = "agb-operator"
@@ -79,10 +79,6 @@ class Settings:
     api_key: ApiKey | None = None
     endpoint: str = "https://sdk-api.agb.cloud"
     api_timeout: float = 60.0
-
-    def may_use_own_key(self, namespace: str) -> bool:
-        """Say whether AgbSessions of `namespace` may use the operator's own key."""
-        return ALL in self.default_key_namespaces or namespace in self.default_key_namespaces
 
 
 class SettingsError(ValueError):
@@ -201,7 +197,7 @@ def _address(text: str) -> Address:
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
         raise ValueError(
-            "must be HOST:PORT with a port from 0 to 65535, such as 0.0.0.0:8080, [::]:8080 or 127.0.0.1:0"
+            "must be HOST:PORT with a port from 0 to 65535, such as :8080, 0.0.0.0:8080, [::1]:8080 or 127.0.0.1:0"
         )
     return Address(host=match["host"].strip("[]"), port=int(match["port"]))
 

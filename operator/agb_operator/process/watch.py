@@ -7,7 +7,7 @@ becomes of a namespace whose watch is not allowed; what an event means is the in
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ..control.informer import Informer
 from ..control.relist import Relist
@@ -19,6 +19,12 @@ from ..metrics import Metrics
 from .health import Progress
 
 logger = logging.getLogger(__name__)
+
+_WAYS_OUT: Final = {
+    403: "grant the operator its RBAC rules there",
+    404: "the CRD was removed: apply crds/agbsessions.yaml, the operator waits for it",
+    429: "the API server asks for fewer requests, the operator tries again",
+}
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -37,7 +43,8 @@ class Watch:
     _namespace_of: dict[str, str] = field(init=False)
     _accepted: dict[str, Progress] = field(init=False)
     """By the path of a watch request: when one was last accepted."""
-    _forbidden: set[str] = field(init=False, default_factory=set)
+    _refused: dict[str, int] = field(init=False, default_factory=dict)
+    """By the path of a watch request that is refused: the status of HTTP."""
 
     def __post_init__(self) -> None:
         self._namespace_of = {f"{SESSIONS}/namespaces/{name}/agbsessions": name for name in self.namespaces}
@@ -50,6 +57,10 @@ class Watch:
         """Say what is wrong, "" when nothing is."""
         return next((problem for progress in self._accepted.values() if (problem := progress.problem())), "")
 
+    def missing(self) -> str:
+        """Say that the cluster serves no AgbSessions any more, "" while it does."""
+        return "AgbSessions are not served: apply crds/agbsessions.yaml" if 404 in self._refused.values() else ""
+
     async def run(self) -> None:
         """Watch; ends only when it is told to, or when kopf has failed."""
         for progress in self._accepted.values():
@@ -60,16 +71,29 @@ class Watch:
 
     async def _open_session(self) -> tuple[str, Any]:
         echoes = without_echoes(self.informer.is_news, self.relist.note_list)
-        return self.cluster.server, await self.cluster.open_session(self._on_answer, self._on_forbidden, echoes)
+        return self.cluster.server, await self.cluster.open_session(self._on_answer, self._on_refused, echoes)
 
     def _on_answer(self, path: str) -> None:
         progress = self._accepted.get(path)
         if progress is not None:
             progress.touch()
             self.metrics.watch_activity()
-        if path in self._forbidden:
-            self._forbidden.discard(path)
-            logger.info("AgbSessions may be watched again: %s", path)
+        if self._refused.pop(path, None):
+            logger.info("AgbSessions can be watched again: %s", path)
+
+    def _on_refused(self, path: str, status: int) -> None:
+        """Tell it once, and wait: for rights, for the CRD that somebody has removed, or for an API server at rest."""
+        progress = self._accepted.get(path)
+        if progress is None:
+            return
+        if self._refused.get(path) != status:
+            self._refused[path] = status
+            level = logging.WARNING if status == 429 else logging.ERROR
+            logger.log(level, "AgbSessions cannot be watched (HTTP %d): %s: %s", status, path, _WAYS_OUT[status])
+        if status == 403:
+            self._on_forbidden(path)
+        else:
+            progress.touch()
 
     def _on_forbidden(self, path: str) -> None:
         """Go on without a namespace's watch: when a namespace is deleted, its RoleBinding goes before its AgbSessions.
@@ -78,9 +102,6 @@ class Watch:
         the finalizer); the other namespaces are served all the while, which a restart would not do better. In
         cluster-wide mode nothing is left to serve: /healthz fails, and the next start says what is missing.
         """
-        if path not in self._forbidden:
-            self._forbidden.add(path)
-            logger.error("AgbSessions may not be watched (HTTP 403): %s: grant the operator its RBAC rules there", path)
         namespace = self._namespace_of.get(path)
         if namespace is None:
             return

@@ -48,3 +48,8 @@ def test_a_key_does_not_leave_the_process_in_a_pickle() -> None:
 
 def test_a_text_that_repeats_the_key_is_redacted() -> None:
     assert ApiKey(TEXT).redact(f"no such key: {TEXT}!") == "no such key: [api key]!"
+
+
+def test_a_byte_order_mark_is_named_since_nobody_sees_it() -> None:
+    with pytest.raises(ValueError, match="begins with a byte order mark"):
+        ApiKey(f"\ufeff{TEXT}\n")

@@ -1,6 +1,7 @@
 """The API client on real sockets of the loopback interface, against servers that break off, hang and talk rubbish."""
 
 import asyncio
+import gzip
 import logging
 import socket
 import traceback
@@ -208,6 +209,14 @@ async def test_a_connection_that_the_server_dropped_is_replaced() -> None:
             await account.observe("session-1")
             await asyncio.sleep(0.05)  # the server's FIN arrives
     assert (seen.connections, len(seen.requests)) == (3, 3)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "X-GZip"])
+async def test_an_answer_that_a_gateway_has_compressed_is_read(coding: str) -> None:
+    body = gzip.compress(BODY)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with server(answering(head.encode() + body)) as (address, _), client(f"http://{address}") as account:
+        assert (await account.observe("session-1")).status == "RUNNING"
 
 
 async def test_cookies_of_a_gateway_do_not_travel_from_one_key_to_another() -> None:

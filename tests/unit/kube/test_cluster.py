@@ -3,14 +3,18 @@
 import asyncio
 import base64
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from agb_operator.kube.cluster import Cluster, connect_cluster
+from agb_operator.kube.config import find_cluster
+from agb_operator.kube.connection import _PAUSES
 from agb_operator.model.errors import (
     ClusterError,
     ClusterForbidden,
@@ -98,7 +102,7 @@ async def connect(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def connect(timeout: float = 10.0, **user: object) -> Cluster:
         file = kubeconfig(tmp_path / "kubeconfig", server.url, **(user or {"token": "simulated-token"}))
         monkeypatch.setenv("KUBECONFIG", str(file))
-        clusters.append(await connect_cluster(timeout=timeout))
+        clusters.append(await connect_cluster(find_cluster(os.environ), timeout=timeout))
         return clusters[-1]
 
     yield connect
@@ -297,7 +301,7 @@ async def test_the_watch_s_session_carries_the_credentials_and_tells_of_what_was
 ) -> None:
     cluster = await connect()
     told: list[str] = []
-    async with await cluster.open_session(told.append, told.append) as session:
+    async with await cluster.open_session(told.append, print) as session:
         await session.get(cluster.server + "/good?watch=true")
         server.says(410)
         await session.get(cluster.server + "/gone")
@@ -313,7 +317,7 @@ async def test_the_watch_waits_for_credentials_that_the_server_accepts(
     file.write_text("simulated-token-1")
     cluster = await connect(tokenFile=str(file))
     Gate(server, "simulated-token-2")
-    opening = asyncio.create_task(cluster.open_session(lambda _: None, lambda _: None))
+    opening = asyncio.create_task(cluster.open_session(print, print))
     async with asyncio.timeout(30):
         await server.seen(3)
     assert not opening.done()
@@ -326,11 +330,11 @@ async def test_the_watch_waits_for_credentials_that_the_server_accepts(
 async def test_a_watch_that_is_not_allowed_is_asked_for_again_until_it_is(
     server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb_operator.kube.connection._FORBIDDEN_PAUSE", 0.01)
+    monkeypatch.setitem(_PAUSES, 403, 0.01)
     cluster = await connect()
     accepted: list[str] = []
-    forbidden: list[str] = []
-    async with await cluster.open_session(accepted.append, forbidden.append) as session:
+    forbidden: list[tuple[str, int]] = []
+    async with await cluster.open_session(accepted.append, lambda *refused: forbidden.append(refused)) as session:
         server.says(403)
         watching = asyncio.create_task(session.get(cluster.server + "/watched?watch=true"))
         async with asyncio.timeout(30):
@@ -340,7 +344,7 @@ async def test_a_watch_that_is_not_allowed_is_asked_for_again_until_it_is(
             answer = await watching
     assert answer.status == 200
     assert accepted == ["/watched"]
-    assert set(forbidden) == {"/watched"}
+    assert set(forbidden) == {("/watched", 403)}
     assert len(forbidden) >= 2
 
 
@@ -406,7 +410,7 @@ async def test_a_crd_that_turns_up_a_moment_later_is_waited_for(server: ApiServe
     server.answer = discovery
     await cluster.check(["ml", "web"], patience=20)
     assert [request.path.removeprefix("/apis/agb.cloud/v1alpha1") for request in server.requests] == [
-        "", "", "/namespaces/ml/agbsessions", "/namespaces/web/agbsessions",
+        "", "", *["/namespaces/ml/agbsessions"] * 2, *["/namespaces/web/agbsessions"] * 2,
     ]  # fmt: skip
 
 
@@ -447,5 +451,87 @@ async def test_a_certificate_that_is_none_is_told_in_one_line(tmp_path: Path, mo
     content["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(b"none").decode()
     file.write_text(json.dumps(content))
     monkeypatch.setenv("KUBECONFIG", str(file))
-    with pytest.raises(StartupError, match="cannot use the certificates"):
-        await connect_cluster()
+    with pytest.raises(StartupError, match="certificate-authority-data: there is no certificate in it"):
+        await connect_cluster(find_cluster(os.environ))
+
+
+@pytest.mark.parametrize(("header", "pause"), [("3", 3.0), ("86400", 60.0), ("", 1.0), ("soon", 1.0)])
+async def test_the_watch_waits_as_it_is_asked_and_never_for_a_day(
+    header: str, pause: float, server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await connect()
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        server.says(200, {})
+
+    refused: list[tuple[str, int]] = []
+    async with await cluster.open_session(print, lambda *told: refused.append(told)) as session:
+        monkeypatch.setattr("agb_operator.kube.connection.asyncio.sleep", sleep)
+        server.says(429, status("TooManyRequests"), Retry_After=header)
+        assert (await session.get(cluster.server + "/watched?watch=true")).status == 200
+    assert (pauses, refused) == ([pause], [("/watched", 429)])
+
+
+async def test_the_paths_of_the_watch_are_told_without_the_prefix_of_the_server(
+    server: ApiServer, connect: Connect
+) -> None:
+    server.url += "/k8s/clusters/c-1"
+    cluster = await connect()
+    told: list[str] = []
+    async with await cluster.open_session(told.append, print) as session:
+        await session.get(cluster.server + "/apis/agb.cloud/v1alpha1/agbsessions?watch=true")
+    assert told == ["/apis/agb.cloud/v1alpha1/agbsessions"]
+    assert server.requests[-1].path == "/k8s/clusters/c-1/apis/agb.cloud/v1alpha1/agbsessions"
+
+
+async def test_impersonation_is_asked_for_on_both_connections(server: ApiServer, connect: Connect) -> None:
+    wanted = {"as": "ops", "as-uid": "7", "as-groups": ["one", "two"], "as-user-extra": {"a/b": ["x"]}}
+    cluster = await connect(token="simulated-token", **wanted)
+    server.says(200, {"kind": "AgbSession"})
+    await cluster.read("ml", "batch")
+    async with await cluster.open_session(print, print) as session:
+        await session.get(cluster.server + "/watched?watch=true")
+    for request in (server.requests[0], server.requests[-1]):
+        asked = [(name, value) for name, value in request.headers.items() if name.startswith("Impersonate-")]
+        assert asked == [
+            ("Impersonate-User", "ops"),
+            ("Impersonate-Uid", "7"),
+            ("Impersonate-Group", "one"),
+            ("Impersonate-Group", "two"),
+            ("Impersonate-Extra-a%2Fb", "x"),
+        ]
+
+
+PROXY_PASSWORD = "proxy-password"
+
+
+async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_password_is_not(
+    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    heads: list[str] = []
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@127.0.0.1:{port}")
+        server.url = "https://k8s.example.invalid"
+        cluster = await connect()
+        with pytest.raises(ClusterUnavailable) as refused:
+            await cluster.read("ml", "batch")
+        async with await cluster.open_session(print, print) as session:
+            with pytest.raises(aiohttp.ClientConnectionError) as watch_refused:
+                await session.get(cluster.server + "/watched?watch=true")
+    said = f"the proxy http://127.0.0.1:{port} refuses (HTTP 502)"
+    assert said in refused.value.message
+    assert str(watch_refused.value) == said
+    credentials = base64.b64encode(f"me:{PROXY_PASSWORD}".encode()).decode()
+    assert all(f"Proxy-Authorization: Basic {credentials}" in head for head in heads)
+    for error in (refused.value, watch_refused.value):
+        assert PROXY_PASSWORD not in repr(error)
+        assert credentials not in repr(error)

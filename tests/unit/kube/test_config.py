@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import certifi
 import pytest
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import incluster_config
 
-from agb_operator.kube.config import find_cluster, proxy_of
+from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import StartupError
 
 
@@ -26,8 +27,11 @@ def config(path: Path, context: str = "", *, names: str = "", server: str = "", 
     return str(path)
 
 
+CA = Path(certifi.where()).read_bytes()
+
+
 async def found(environ: Mapping[str, str]) -> Configuration:
-    return await find_cluster(environ)()
+    return (await find_cluster(environ)()).configuration
 
 
 @pytest.fixture(autouse=True)
@@ -72,14 +76,13 @@ async def test_without_kubeconfig_the_home_directory_s_file_is_taken(home: Path)
 
 async def test_in_a_pod_the_service_account_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("simulated")
-    (tmp_path / "ca.crt").write_text("simulated certificate")
+    (tmp_path / "ca.crt").write_bytes(CA)
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
     configuration = await found({"KUBERNETES_SERVICE_HOST": "fd00::1"})
     assert configuration.host == "https://[fd00::1]:6443"
-    assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
     assert await configuration.get_api_key_with_prefix("BearerToken") == "bearer simulated"
 
 
@@ -129,33 +132,3 @@ async def test_a_broken_kubeconfig_is_told_in_one_line_that_names_it(case: Broke
         await found({"KUBECONFIG": str(file)})
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
-
-
-class Proxy(NamedTuple):
-    why: str
-    server: str
-    environ: Mapping[str, str]
-    proxy: str | None
-
-
-VIA = "http://proxy:3128"
-PROXIES = [
-    Proxy("none is named", "https://10.96.0.1:443", {}, None),
-    Proxy("it is for this scheme", "https://k8s.example:6443", {"HTTPS_PROXY": VIA}, VIA),
-    Proxy("its name is in lower case", "https://k8s.example:6443", {"https_proxy": VIA}, VIA),
-    Proxy("it is for another scheme", "https://k8s.example:6443", {"HTTP_PROXY": VIA}, None),
-    Proxy("the host is exempt", "https://k8s.example:6443", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example"}, None),
-    Proxy("the domain is exempt", "https://api.k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": ".k8s.example"}, None),
-    Proxy("one port is exempt", "https://k8s.example:6443", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example:6443"}, None),
-    Proxy("a similar name is exempt", "https://my-k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": "k8s.example"}, VIA),
-    Proxy("nothing is exempt", "https://k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": ", ,"}, VIA),
-    Proxy("the network is exempt", "https://10.96.0.1", {"HTTPS_PROXY": VIA, "NO_PROXY": "x, 10.96.0.0/12"}, None),
-    Proxy("the IPv6 network is exempt", "https://[fd00::1]:443", {"HTTPS_PROXY": VIA, "no_proxy": "fd00::/8"}, None),
-    Proxy("another network is exempt", "https://10.96.0.1", {"HTTPS_PROXY": VIA, "NO_PROXY": "192.168.0.0/16"}, VIA),
-    Proxy("everything is exempt", "https://k8s.example", {"HTTPS_PROXY": VIA, "NO_PROXY": "*"}, None),
-]
-
-
-@pytest.mark.parametrize("case", PROXIES, ids=lambda case: case.why)
-def test_the_environment_names_the_proxy(case: Proxy) -> None:
-    assert proxy_of(case.server, case.environ) == case.proxy

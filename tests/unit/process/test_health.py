@@ -42,6 +42,15 @@ async def test_a_probe_answers_200_and_names_what_it_looked_at(http: aiohttp.Cli
         assert await get(http, server, "/readyz") == (200, "ok\n")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+async def test_without_a_host_it_serves_ipv4_and_ipv6_on_one_port(address: str, http: aiohttp.ClientSession) -> None:
+    async with (
+        HealthServer(host="", port=0, alive={}, ready={}, page=page) as server,
+        http.get(f"http://{address}:{server.port}/healthz") as answer,
+    ):
+        assert answer.status == 200
+
+
 async def test_one_failing_check_makes_the_probe_fail_and_says_why(http: aiohttp.ClientSession) -> None:
     async with serve(alive={"watch": well, "workers": lambda: "stuck"}, ready={"lease": well}) as server:
         assert await get(http, server, "/healthz") == (503, "watch: ok\nworkers: stuck\n")

@@ -20,7 +20,7 @@ def logging_as_before() -> Iterator[None]:
     """Put pytest's own handlers and every level back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    names = ("asyncio", "aiohttp", "httpx", "httpcore", "kubernetes", "client", "kopf", "kopf.objects")
+    names = ("asyncio", "aiohttp", "kubernetes", "kopf", "kopf.objects")
     levels = {name: logging.getLogger(name).level for name in names}
     yield
     logging.captureWarnings(False)
@@ -156,7 +156,7 @@ def test_the_level_decides_what_is_written(out: io.StringIO) -> None:
     assert out.getvalue().count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["kopf._core.reactor.queueing", "kopf.objects", "httpx", "aiohttp.access"])
+@pytest.mark.parametrize("name", ["kopf._core.reactor.queueing", "kopf.objects", "aiohttp.access"])
 def test_the_libraries_are_quiet_but_for_warnings(out: io.StringIO, name: str) -> None:
     configure_logs("text", "info", stream=out)
     logging.getLogger(name).info("an event")

@@ -34,8 +34,9 @@ def command(*arguments: str, app: App | None = None, monkeypatch: pytest.MonkeyP
     return CliRunner().invoke(__main__.main, list(arguments), env=environ)
 
 
-def test_version_prints_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert command("version", monkeypatch=monkeypatch).output == f"agb-operator {__version__}\n"
+@pytest.mark.parametrize("argument", ["version", "--version"])
+def test_version_prints_the_version(argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command(argument, monkeypatch=monkeypatch).output == f"agb-operator {__version__}\n"
 
 
 def test_run_hands_over_its_settings_and_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from agb_operator.agb.api_key import ApiKey
-from agb_operator.process.settings import Address, LogFormat, Settings, SettingsError, read_settings
+from agb_operator.process.settings import ALL, Address, LogFormat, Settings, SettingsError, read_settings
 
 NOWHERE = Path("/nonexistent/namespace")
 
@@ -23,7 +23,7 @@ def read(
 
 def test_nothing_given_means_the_defaults() -> None:
     assert read() == Settings()
-    assert read().http_address == Address("0.0.0.0", 8080)
+    assert read().http_address == Address("", 8080)
 
 
 class Case(NamedTuple):
@@ -88,10 +88,10 @@ def test_the_own_key_is_for_the_listed_namespaces() -> None:
     environ = {"AGB_API_KEY": "simulator-key-a", "AGB_OPERATOR_DEFAULT_KEY_NAMESPACE": "ml"}
     settings = read({}, environ)
     assert settings.api_key == ApiKey("simulator-key-a")
-    assert (settings.may_use_own_key("ml"), settings.may_use_own_key("web")) == (True, False)
+    assert settings.default_key_namespaces == ("ml",)
     everywhere = read({"default_key_namespace": ("ml", "*")}, environ)
-    assert everywhere.may_use_own_key("web")
-    assert not read({}, {"AGB_API_KEY": "simulator-key-a"}).may_use_own_key("ml")
+    assert everywhere.default_key_namespaces == (ALL,)
+    assert read({}, {"AGB_API_KEY": "simulator-key-a"}).default_key_namespaces == ()
 
 
 def test_the_sdk_s_variables_keep_their_meaning() -> None:
@@ -126,7 +126,7 @@ WRONG = [
     Wrong("--api-burst", "1.5", "a whole number"),
     Wrong("--http-address", "8080", "HOST:PORT"),
     Wrong("--http-address", "0.0.0.0:65536", "from 0 to 65535"),
-    Wrong("--http-address", "::1:8080", "[::]:8080"),
+    Wrong("--http-address", "::1:8080", "[::1]:8080"),
     Wrong("--lease-namespace", "a_b", "a namespace"),
     Wrong("--lease-name", "A", "a Lease's name"),
     Wrong("--cluster-name", "two words", "dashes, dots and underscores"),
