@@ -30,7 +30,7 @@ def exported() -> str:
         phases=lambda: {("ml", "Paused"): 1},
         stalled=lambda: {("ml", "DeletionBlocked"): 1},
         depth=lambda: 0,
-        open_breakers=dict,
+        open_breakers=lambda: {"credentials": 0, "account": 0, "endpoint": 0},
     )
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.api_call("getSession", "200", 0.1)
