@@ -206,9 +206,9 @@ class Memory:
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
-        if client is None:
+        sight = self._sights.get(client) if client is not None else None
+        if client is None or sight is None:
             return
-        sight = self._sights[client]
         sight.forget(key)
         if not sight.seen and not sight.missing and not sight.proven_for:
             del self._sights[client]

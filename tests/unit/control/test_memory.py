@@ -76,6 +76,16 @@ def test_what_is_forgotten_or_moves_to_another_key_makes_none_suspect() -> None:
     assert not any(memory.recall(session).mass_loss for session in (second, third))
 
 
+def test_resources_that_see_nothing_of_a_key_can_all_be_forgotten() -> None:
+    memory = Memory(clock=lambda: 100.0)
+    mistyped = sessions(session_status="")
+
+    for session in mistyped:
+        memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
+    for session in mistyped:
+        memory.forget(session.key)
+
+
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["seen", "missing", "forget"]), st.integers(0, 60))))
 def test_what_is_counted_in_one_step_is_what_counting_all_would_find(steps: list[tuple[int, str, int]]) -> None:
     now, memory = [0.0], Memory(clock=lambda: now[0])
