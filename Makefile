@@ -61,6 +61,13 @@ simulator: venv ## the AGB API simulator until Ctrl-C, on 127.0.0.1:8090
 test: programs tools ## all tests, the end-to-end ones on a real API server included
 	$(BIN)/pytest $(TESTS) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
+.PHONY: quick
+quick: venv ## unit tests and lint, while you work: a minute or less on two cores
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/unit -q -m 'not fleet' -n $(TEST_PROCESSES)
+
 .PHONY: lint
 lint: tools ## ruff, the import contracts, and the workflows by their schema and by zizmor
 	$(BIN)/ruff check .

@@ -33,11 +33,17 @@ def apply_in(world: World, namespace: str, key: str, **spec: Any) -> None:
     world.cluster.apply(namespace, "s", {"credentials": CREDENTIALS, **spec})
 
 
+def two_who_disagree(world: World) -> str:
+    """Apply two resources that name one session, the younger one with another wish; returns the session's id."""
+    session_id = world.control.add_session(KEY)
+    world.apply("old", sessionId=session_id)
+    world.apply("young", sessionId=session_id, paused=True)
+    return session_id
+
+
 async def test_the_older_of_two_manages_and_the_other_says_who_does() -> None:
     async with World() as world:
-        session_id = world.control.add_session(KEY)
-        world.apply("old", sessionId=session_id)
-        world.apply("young", sessionId=session_id, paused=True)
+        session_id = two_who_disagree(world)
         await world.ready("Running", "old")
         await world.ready("SessionConflict", "young")
         assert world.condition("Ready", "young")["message"] == (
@@ -52,9 +58,7 @@ async def test_the_older_of_two_manages_and_the_other_says_who_does() -> None:
 
 async def test_the_other_takes_over_when_the_winner_is_deleted() -> None:
     async with World() as world:
-        session_id = world.control.add_session(KEY)
-        world.apply("old", sessionId=session_id)
-        world.apply("young", sessionId=session_id, paused=True)
+        two_who_disagree(world)
         await world.ready("SessionConflict", "young")
         world.cluster.delete(NAMESPACE, "old")
         await world.ready("Paused", "young", within=10.0)
@@ -63,9 +67,7 @@ async def test_the_other_takes_over_when_the_winner_is_deleted() -> None:
 
 async def test_the_other_takes_over_when_the_winner_only_observes() -> None:
     async with World() as world:
-        session_id = world.control.add_session(KEY)
-        world.apply("old", sessionId=session_id)
-        world.apply("young", sessionId=session_id, paused=True)
+        two_who_disagree(world)
         await world.ready("SessionConflict", "young")
         world.patch("old", managementPolicy="Observe")
         await world.ready("Paused", "young", within=10.0)

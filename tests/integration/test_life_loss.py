@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,16 @@ async def test_a_session_moved_elsewhere_is_found_and_brought_back_within_a_resy
         assert reasons(world).count("DriftDetected") == 1
         assert "agb_drift_total 1.0" in world.operator.parts.metrics.page("")[0].decode()
         world.assert_clean()
+
+
+async def fleet(world: World, **spec: Any) -> list[str]:
+    """Create eight sessions; returns the names of their resources once they run."""
+    names = [f"s{number}" for number in range(8)]
+    for name in names:
+        world.apply(name, imageId=IMAGE, **spec)
+    for name in names:
+        await world.ready("Running", name)
+    return names
 
 
 async def test_a_session_released_elsewhere_is_lost_within_a_resync() -> None:
@@ -84,11 +95,7 @@ async def test_what_is_no_proof_never_makes_a_session_lost(answer: str) -> None:
 
 async def test_a_list_without_the_sessions_makes_none_of_them_lost() -> None:
     async with World() as world:
-        names = [f"s{number}" for number in range(8)]
-        for name in names:
-            world.apply(name, imageId=IMAGE)
-        for name in names:
-            await world.ready("Running", name)
+        await fleet(world)
         writes = len(world.cluster.status_writes)
         world.control.add_fault(ShortPage(items=0), endpoint="ListSession")
         await asyncio.sleep(10 * RESYNC)
@@ -97,11 +104,7 @@ async def test_a_list_without_the_sessions_makes_none_of_them_lost() -> None:
 
 async def test_a_few_lost_sessions_among_many_are_believed() -> None:
     async with World() as world:
-        names = [f"s{number}" for number in range(8)]
-        for name in names:
-            world.apply(name, imageId=IMAGE)
-        for name in names:
-            await world.ready("Running", name)
+        names = await fleet(world)
         await asyncio.sleep(2 * RESYNC)
         for name in names[:3]:
             world.control.act(world.status(name)["sessionId"], "vanish")
@@ -113,11 +116,7 @@ async def test_a_few_lost_sessions_among_many_are_believed() -> None:
 async def test_a_key_that_suddenly_sees_nothing_is_suspect_and_none_is_taken_for_lost() -> None:
     async with World() as world:
         world.control.add_key(STRANGER)
-        names = [f"s{number}" for number in range(8)]
-        for name in names:
-            world.apply(name, imageId=IMAGE, onSessionLost="Recreate")
-        for name in names:
-            await world.ready("Running", name)
+        names = await fleet(world, onSessionLost="Recreate")
         await asyncio.sleep(2 * RESYNC)
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=STRANGER)
         for name in names:

@@ -176,6 +176,7 @@ async def test_a_service_that_tells_no_total_is_walked_to_its_end() -> None:
     assert client.calls == ["all"] * 10
 
 
+@pytest.mark.fleet
 async def test_looks_that_trickle_in_cost_no_more_than_a_walk_each_time_its_answers_are_too_old() -> None:
     """2,000 sessions looked at twice, 200 a second: far below one call for ten looks."""
     client, watcher = account_of(2000), observer()
@@ -272,6 +273,7 @@ async def test_many_who_come_during_a_walk_join_it_and_are_served_by_its_next_la
     assert client.calls == ["all"] * 16, "the rest of the first lap, and the next one as far as somebody needs it"
 
 
+@pytest.mark.fleet
 async def test_a_single_look_does_not_wait_behind_a_long_walk() -> None:
     client, watcher = account_of(10_000, latency=0.1), observer()
     walk = asyncio.create_task(watcher.observe_all(client, dict.fromkeys(ids(10_000), False)))

@@ -20,7 +20,7 @@ from agb_operator.model.states import SessionState
 from agb_simulator import Api, Settings, SimulatorControl
 from simulated import SimulatedTransport
 
-pytestmark = pytest.mark.looptime
+pytestmark = [pytest.mark.looptime, pytest.mark.fleet]
 
 KEY = "simulator-key-a"
 OURS = {"agb-operator-cluster": "test"}

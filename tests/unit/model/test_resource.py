@@ -1,6 +1,5 @@
 """The AgbSession as a typed value: every object the API server can hold is read, and what is wrong with it is said."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -94,67 +93,42 @@ def test_everything_in_the_metadata_is_taken_over() -> None:
     assert str(session.key) == "s/n"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wrong:
-    """A spec that the CRD refuses today, and what the operator says of it should it meet one."""
+WRONG = {
+    "nothing to manage": ({"paused": True}, "set exactly one of spec.imageId and spec.sessionId"),
+    "two sources": ({"imageId": IMAGE, "sessionId": "session-1"}, "set exactly one of spec.imageId and spec.sessionId"),
+    "a word for a truth": ({"imageId": IMAGE, "paused": "yes"}, "spec.paused must be true"),
+    "an unknown policy": (
+        {"imageId": IMAGE, "deletionPolicy": "Orphan"},
+        "spec.deletionPolicy must be Delete or Retain",
+    ),
+    "an unknown management": (
+        {"imageId": IMAGE, "managementPolicy": "manage"},
+        "spec.managementPolicy must be Manage or Observe",
+    ),
+    "a policy of the wrong type": (
+        {"imageId": IMAGE, "onSessionLost": {}},
+        "spec.onSessionLost must be Fail or Recreate",
+    ),
+    "a number has no unit": ({"imageId": IMAGE, "timeout": 600}, "spec.timeout must be a duration from 1s to 24h"),
+    "a poll interval that would be a storm": (
+        {"imageId": IMAGE, "pollInterval": "1ms"},
+        "spec.pollInterval must be a duration from 1s to 5m",
+    ),
+    "a timeout past which nobody waits": (
+        {"imageId": IMAGE, "timeout": "25h"},
+        "spec.timeout must be a duration from 1s to 24h",
+    ),
+    "credentials that name nothing": (
+        {"imageId": IMAGE, "credentials": {}},
+        "spec.credentials.secretRef.name must name a Secret",
+    ),
+}
+"""Specs that the CRD refuses today, and what the operator says of each should it meet one."""
 
-    why: str
-    spec: dict[str, Any]
-    says: str
 
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        Wrong(
-            why="nothing to manage", spec={"paused": True}, says="set exactly one of spec.imageId and spec.sessionId"
-        ),
-        Wrong(
-            why="two sources",
-            spec={"imageId": IMAGE, "sessionId": "session-1"},
-            says="set exactly one of spec.imageId and spec.sessionId",
-        ),
-        Wrong(why="a word for a truth", spec={"imageId": IMAGE, "paused": "yes"}, says="spec.paused must be true"),
-        Wrong(
-            why="an unknown policy",
-            spec={"imageId": IMAGE, "deletionPolicy": "Orphan"},
-            says="spec.deletionPolicy must be Delete or Retain",
-        ),
-        Wrong(
-            why="an unknown management",
-            spec={"imageId": IMAGE, "managementPolicy": "manage"},
-            says="spec.managementPolicy must be Manage or Observe",
-        ),
-        Wrong(
-            why="a policy of the wrong type",
-            spec={"imageId": IMAGE, "onSessionLost": {}},
-            says="spec.onSessionLost must be Fail or Recreate",
-        ),
-        Wrong(
-            why="a number has no unit",
-            spec={"imageId": IMAGE, "timeout": 600},
-            says="spec.timeout must be a duration from 1s to 24h",
-        ),
-        Wrong(
-            why="a poll interval that would be a storm",
-            spec={"imageId": IMAGE, "pollInterval": "1ms"},
-            says="spec.pollInterval must be a duration from 1s to 5m",
-        ),
-        Wrong(
-            why="a timeout past which nobody waits",
-            spec={"imageId": IMAGE, "timeout": "25h"},
-            says="spec.timeout must be a duration from 1s to 24h",
-        ),
-        Wrong(
-            why="credentials that name nothing",
-            spec={"imageId": IMAGE, "credentials": {}},
-            says="spec.credentials.secretRef.name must name a Secret",
-        ),
-    ],
-    ids=lambda case: case.why,
-)
-def test_a_wrong_spec_says_what_is_right(case: Wrong) -> None:
-    assert case.says in AgbSession.from_body(a_body(spec=case.spec)).problem
+@pytest.mark.parametrize(("spec", "says"), WRONG.values(), ids=WRONG)
+def test_a_wrong_spec_says_what_is_right(spec: dict[str, Any], says: str) -> None:
+    assert says in AgbSession.from_body(a_body(spec=spec)).problem
 
 
 def test_several_mistakes_are_said_at_once() -> None:

@@ -1,8 +1,8 @@
 """The plan table: for every state that may be wanted and every one that may be seen, what is done and what is said."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -71,11 +71,17 @@ def words(report: SessionStatus) -> str:
     return " ".join(parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+def moving(word: str, *, phase: str = "") -> str:
+    """Give what is said while something is under way."""
+    return f"{phase or word} False/{word} False/{word} Reconciling"
+
+
+LOST = "Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound"
+
+
+class Case(NamedTuple):
     """A row: what is done, what is said (phase, Ready, Paused, more), and when to look again."""
 
-    why: str
     desired: DesiredState
     seen: SessionState
     does: Action
@@ -87,227 +93,64 @@ RUN, PAUSE, GONE = DesiredState.RUNNING, DesiredState.PAUSED, DesiredState.GONE
 S = SessionState
 NONE = Action.NONE
 
-CASES = [
+CASES = {
     # Wanted: running
-    Case(
-        why="a session that starts is waited for",
-        desired=RUN,
-        seen=S.STARTING,
-        does=NONE,
-        says="Creating False/Creating False/Creating Reconciling",
-        again=POLL,
+    "a session that starts is waited for": Case(RUN, S.STARTING, NONE, moving("Creating"), POLL),
+    "a session that runs as asked is left alone": Case(
+        RUN, S.RUNNING, NONE, "Running True/Running False/Running", SETTLED
     ),
-    Case(
-        why="a session that runs as asked is left alone",
-        desired=RUN,
-        seen=S.RUNNING,
-        does=NONE,
-        says="Running True/Running False/Running",
-        again=SETTLED,
+    "asked to run while pausing waits for the pause to end, since nothing is legal before": Case(
+        RUN, S.PAUSING, NONE, moving("Pausing"), POLL
     ),
-    Case(
-        why="asked to run while pausing waits for the pause to end, since nothing is legal before",
-        desired=RUN,
-        seen=S.PAUSING,
-        does=NONE,
-        says="Pausing False/Pausing False/Pausing Reconciling",
-        again=POLL,
+    "a paused session that is to run is resumed": Case(RUN, S.PAUSED, Action.RESUME, moving("Resuming"), POLL),
+    "a session that resumes as asked is waited for": Case(RUN, S.RESUMING, NONE, moving("Resuming"), POLL),
+    "a session that somebody else ends is watched, since no call can stop that": Case(
+        RUN, S.DELETING, NONE, moving("Deleting"), POLL
     ),
-    Case(
-        why="a paused session that is to run is resumed",
-        desired=RUN,
-        seen=S.PAUSED,
-        does=Action.RESUME,
-        says="Resuming False/Resuming False/Resuming Reconciling",
-        again=POLL,
+    "a session that is over by the API's own word is lost, and a person decides": Case(
+        RUN, S.RELEASED, NONE, LOST, SLOW
     ),
-    Case(
-        why="a session that resumes as asked is waited for",
-        desired=RUN,
-        seen=S.RESUMING,
-        does=NONE,
-        says="Resuming False/Resuming False/Resuming Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="a session that somebody else ends is watched, since no call can stop that",
-        desired=RUN,
-        seen=S.DELETING,
-        does=NONE,
-        says="Deleting False/Deleting False/Deleting Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="a session that is over by the API's own word is lost, and a person decides",
-        desired=RUN,
-        seen=S.RELEASED,
-        does=NONE,
-        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
-        again=SLOW,
-    ),
-    Case(
-        why="a session that was twice not found is lost, and a person decides",
-        desired=RUN,
-        seen=S.NOT_FOUND,
-        does=NONE,
-        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
-        again=SLOW,
-    ),
-    Case(
-        why="a word that nobody knows is no licence to call anything",
-        desired=RUN,
-        seen=S.UNKNOWN,
-        does=NONE,
-        says="Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling",
-        again=10.0,
+    "a session that was twice not found is lost, and a person decides": Case(RUN, S.NOT_FOUND, NONE, LOST, SLOW),
+    "a word that nobody knows is no licence to call anything": Case(
+        RUN, S.UNKNOWN, NONE, "Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling", 10.0
     ),
     # Wanted: paused
-    Case(
-        why="a session born paused has to run first",
-        desired=PAUSE,
-        seen=S.STARTING,
-        does=NONE,
-        says="Creating False/Creating False/Creating Reconciling",
-        again=POLL,
+    "a session born paused has to run first": Case(PAUSE, S.STARTING, NONE, moving("Creating"), POLL),
+    "a running session that is to be paused is paused": Case(PAUSE, S.RUNNING, Action.PAUSE, moving("Pausing"), POLL),
+    "a session that pauses as asked is waited for": Case(PAUSE, S.PAUSING, NONE, moving("Pausing"), POLL),
+    "paused as asked is ready, so that helm and Argo CD do not hang on it": Case(
+        PAUSE, S.PAUSED, NONE, "Paused True/Paused True/Paused", SETTLED
     ),
-    Case(
-        why="a running session that is to be paused is paused",
-        desired=PAUSE,
-        seen=S.RUNNING,
-        does=Action.PAUSE,
-        says="Pausing False/Pausing False/Pausing Reconciling",
-        again=POLL,
+    "asked to pause while resuming waits for the resume to end": Case(
+        PAUSE, S.RESUMING, NONE, moving("Resuming"), POLL
     ),
-    Case(
-        why="a session that pauses as asked is waited for",
-        desired=PAUSE,
-        seen=S.PAUSING,
-        does=NONE,
-        says="Pausing False/Pausing False/Pausing Reconciling",
-        again=POLL,
+    "a session that somebody else ends is watched, paused or not": Case(
+        PAUSE, S.DELETING, NONE, moving("Deleting"), POLL
     ),
-    Case(
-        why="paused as asked is ready, so that helm and Argo CD do not hang on it",
-        desired=PAUSE,
-        seen=S.PAUSED,
-        does=NONE,
-        says="Paused True/Paused True/Paused",
-        again=SETTLED,
-    ),
-    Case(
-        why="asked to pause while resuming waits for the resume to end",
-        desired=PAUSE,
-        seen=S.RESUMING,
-        does=NONE,
-        says="Resuming False/Resuming False/Resuming Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="a session that somebody else ends is watched, paused or not",
-        desired=PAUSE,
-        seen=S.DELETING,
-        does=NONE,
-        says="Deleting False/Deleting False/Deleting Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="a session that is over is not paused, whatever the spec says",
-        desired=PAUSE,
-        seen=S.RELEASED,
-        does=NONE,
-        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
-        again=SLOW,
-    ),
-    Case(
-        why="a session that was twice not found is not paused either",
-        desired=PAUSE,
-        seen=S.NOT_FOUND,
-        does=NONE,
-        says="Lost False/SessionNotFound False/SessionNotFound Stalled/SessionNotFound",
-        again=SLOW,
-    ),
-    Case(
-        why="a word that nobody knows is never taken for paused",
-        desired=PAUSE,
-        seen=S.UNKNOWN,
-        does=NONE,
-        says="Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling",
-        again=10.0,
+    "a session that is over is not paused, whatever the spec says": Case(PAUSE, S.RELEASED, NONE, LOST, SLOW),
+    "a session that was twice not found is not paused either": Case(PAUSE, S.NOT_FOUND, NONE, LOST, SLOW),
+    "a word that nobody knows is never taken for paused": Case(
+        PAUSE, S.UNKNOWN, NONE, "Unknown False/UnexpectedState Unknown/UnexpectedState Reconciling", 10.0
     ),
     # Wanted: gone
-    Case(
-        why="a session that starts is released once it runs",
-        desired=GONE,
-        seen=S.STARTING,
-        does=NONE,
-        says="Deleting False/Creating False/Creating Reconciling",
-        again=POLL,
+    "a session that starts is released once it runs": Case(
+        GONE, S.STARTING, NONE, moving("Creating", phase="Deleting"), POLL
     ),
-    Case(
-        why="a running session is released",
-        desired=GONE,
-        seen=S.RUNNING,
-        does=Action.RELEASE,
-        says="Deleting False/Deleting False/Deleting Reconciling",
-        again=POLL,
+    "a running session is released": Case(GONE, S.RUNNING, Action.RELEASE, moving("Deleting"), POLL),
+    "release is legal in RUNNING only, so a pause has to end first": Case(
+        GONE, S.PAUSING, NONE, moving("Pausing", phase="Deleting"), POLL
     ),
-    Case(
-        why="release is legal in RUNNING only, so a pause has to end first",
-        desired=GONE,
-        seen=S.PAUSING,
-        does=NONE,
-        says="Deleting False/Pausing False/Pausing Reconciling",
-        again=POLL,
+    "AGB refuses to release a paused session, so it is resumed first": Case(
+        GONE, S.PAUSED, Action.RESUME, moving("Resuming", phase="Deleting"), POLL
     ),
-    Case(
-        why="AGB refuses to release a paused session, so it is resumed first",
-        desired=GONE,
-        seen=S.PAUSED,
-        does=Action.RESUME,
-        says="Deleting False/Resuming False/Resuming Reconciling",
-        again=POLL,
+    "a resume has to end before the release": Case(GONE, S.RESUMING, NONE, moving("Resuming", phase="Deleting"), POLL),
+    "an accepted release is waited for": Case(GONE, S.DELETING, NONE, moving("Deleting"), POLL),
+    "FINISH completes the deletion": Case(GONE, S.RELEASED, Action.REMOVE_FINALIZER, "", None),
+    "not found, believed, completes the deletion": Case(GONE, S.NOT_FOUND, Action.REMOVE_FINALIZER, "", None),
+    "a deletion that meets an unknown word calls nothing and names the two ways out": Case(
+        GONE, S.UNKNOWN, NONE, "Deleting False/UnexpectedState Unknown/UnexpectedState Stalled/DeletionBlocked", 10.0
     ),
-    Case(
-        why="a resume has to end before the release",
-        desired=GONE,
-        seen=S.RESUMING,
-        does=NONE,
-        says="Deleting False/Resuming False/Resuming Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="an accepted release is waited for",
-        desired=GONE,
-        seen=S.DELETING,
-        does=NONE,
-        says="Deleting False/Deleting False/Deleting Reconciling",
-        again=POLL,
-    ),
-    Case(
-        why="FINISH completes the deletion",
-        desired=GONE,
-        seen=S.RELEASED,
-        does=Action.REMOVE_FINALIZER,
-        says="",
-        again=None,
-    ),
-    Case(
-        why="not found, believed, completes the deletion",
-        desired=GONE,
-        seen=S.NOT_FOUND,
-        does=Action.REMOVE_FINALIZER,
-        says="",
-        again=None,
-    ),
-    Case(
-        why="a deletion that meets an unknown word calls nothing and names the two ways out",
-        desired=GONE,
-        seen=S.UNKNOWN,
-        does=NONE,
-        says="Deleting False/UnexpectedState Unknown/UnexpectedState Stalled/DeletionBlocked",
-        again=10.0,
-    ),
-]
+}
 
 
 def test_the_table_has_a_step_for_every_wanted_and_every_seen_state() -> None:
@@ -317,21 +160,21 @@ def test_the_table_has_a_step_for_every_wanted_and_every_seen_state() -> None:
 
 
 def test_the_cases_cover_every_pair_once() -> None:
-    covered = [(case.desired, case.seen) for case in CASES]
+    covered = [(case.desired, case.seen) for case in CASES.values()]
 
     assert sorted(covered) == sorted((desired, state) for desired in DesiredState for state in SessionState)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_each_pair_of_wanted_and_seen_state(case: Case) -> None:
     decided = plan(wanting(case.desired), a_look(case.seen), now=NOW, recalled=BELIEVED)
 
-    assert decided.action == case.does, case.why
-    assert ("" if decided.status is None else words(decided.status)) == case.says, case.why
-    assert decided.requeue == case.again, case.why
+    assert decided.action == case.does
+    assert ("" if decided.status is None else words(decided.status)) == case.says
+    assert decided.requeue == case.again
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.desired}-{case.seen}")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(case: Case) -> None:
     session = wanting(case.desired)
     first = plan(session, a_look(case.seen), now=NOW, recalled=BELIEVED)
@@ -342,8 +185,8 @@ def test_a_pass_that_sees_the_same_again_writes_nothing_and_announces_nothing(ca
 
     second = plan(after, a_look(state), now=NOW, recalled=BELIEVED)
 
-    assert carried_on(after, second) == after, case.why
-    assert first.status is None or second.events == (), case.why
+    assert carried_on(after, second) == after
+    assert first.status is None or second.events == ()
 
 
 OBSERVED = {
@@ -407,11 +250,9 @@ def test_an_answered_request_to_reconcile_is_noted() -> None:
 # Before any look
 
 
-@dataclass(frozen=True, kw_only=True)
-class Before:
+class Before(NamedTuple):
     """What is decided without a look; `does` None means that the session is to be looked at."""
 
-    why: str
     session: AgbSession
     does: Action | None
     recalled: Recalled = NOTHING
@@ -421,98 +262,55 @@ CREATE_SENT = a_status(session_id="", operation=an_operation(OperationType.CREAT
 CREATE_MEANT = a_status(session_id="", operation=an_operation(OperationType.CREATE, attempts=0))
 OWNED = Recalled(owner="ml/older")
 
-BEFORE = [
-    Before(why="the finalizer comes before the session", session=a_session(held=False), does=Action.ADD_FINALIZER),
-    Before(why="held already: go on", session=a_session(), does=None),
-    Before(why="an adopted session is retained unasked", session=a_session(adopted=ID, held=False), does=None),
-    Before(
-        why="an adopted session that is to be deleted is held",
-        session=a_session(adopted=ID, held=False, deletionPolicy="Delete"),
-        does=Action.ADD_FINALIZER,
+BEFORE = {
+    "the finalizer comes before the session": Before(a_session(held=False), Action.ADD_FINALIZER),
+    "held already: go on": Before(a_session(), None),
+    "an adopted session is retained unasked": Before(a_session(adopted=ID, held=False), None),
+    "an adopted session that is to be deleted is held": Before(
+        a_session(adopted=ID, held=False, deletionPolicy="Delete"), Action.ADD_FINALIZER
     ),
-    Before(
-        why="Retain needs no finalizer, so that nothing hangs after an uninstall",
-        session=a_session(deletionPolicy="Retain"),
-        does=Action.REMOVE_FINALIZER,
+    "Retain needs no finalizer, so that nothing hangs after an uninstall": Before(
+        a_session(deletionPolicy="Retain"), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="Observe needs none either", session=a_session(managementPolicy="Observe"), does=Action.REMOVE_FINALIZER
+    "Observe needs none either": Before(a_session(managementPolicy="Observe"), Action.REMOVE_FINALIZER),
+    "an abandoned resource needs none either": Before(
+        a_session(annotations={"agb.cloud/abandon": "true"}), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="an abandoned resource needs none either",
-        session=a_session(annotations={"agb.cloud/abandon": "true"}),
-        does=Action.REMOVE_FINALIZER,
+    "back to Delete: held again": Before(a_session(held=False, status=a_status()), Action.ADD_FINALIZER),
+    "an unusable spec without a session is not held": Before(a_session(timeout="never"), Action.REMOVE_FINALIZER),
+    "an unusable spec with a session stays held, since the session has to be ended": Before(
+        a_session(timeout="never", status=a_status(), held=False), Action.ADD_FINALIZER
     ),
-    Before(
-        why="back to Delete: held again",
-        session=a_session(held=False, status=a_status()),
-        does=Action.ADD_FINALIZER,
+    "deleted and not held: the API server finishes by itself": Before(
+        a_session(deleting=True, held=False), Action.NONE
     ),
-    Before(
-        why="an unusable spec without a session is not held",
-        session=a_session(timeout="never"),
-        does=Action.REMOVE_FINALIZER,
+    "deleted before a session was ever asked for": Before(a_session(deleting=True), Action.REMOVE_FINALIZER),
+    "deleted with an intent that was never sent": Before(
+        a_session(deleting=True, status=CREATE_MEANT), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="an unusable spec with a session stays held, since the session has to be ended",
-        session=a_session(timeout="never", status=a_status(), held=False),
-        does=Action.ADD_FINALIZER,
+    "deleted while a create may have been sent: look for its session": Before(
+        a_session(deleting=True, status=CREATE_SENT), None
     ),
-    Before(
-        why="deleted and not held: the API server finishes by itself",
-        session=a_session(deleting=True, held=False),
-        does=Action.NONE,
+    "deleted with a session: look at it": Before(a_session(deleting=True, status=a_status()), None),
+    "Retain lets go at once, without AGB or the Secret": Before(
+        a_session(deleting=True, status=a_status(), deletionPolicy="Retain"), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="deleted before a session was ever asked for",
-        session=a_session(deleting=True),
-        does=Action.REMOVE_FINALIZER,
+    "abandon lets go at once, without AGB or the Secret": Before(
+        a_session(deleting=True, status=a_status(), annotations={"agb.cloud/abandon": "true"}), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="deleted with an intent that was never sent",
-        session=a_session(deleting=True, status=CREATE_MEANT),
-        does=Action.REMOVE_FINALIZER,
+    "Observe never ends a session": Before(
+        a_session(deleting=True, status=a_status(), managementPolicy="Observe"), Action.REMOVE_FINALIZER
     ),
-    Before(
-        why="deleted while a create may have been sent: look for its session",
-        session=a_session(deleting=True, status=CREATE_SENT),
-        does=None,
+    "who does not manage the session does not end it": Before(
+        a_session(adopted=ID, deleting=True, deletionPolicy="Delete"), Action.REMOVE_FINALIZER, OWNED
     ),
-    Before(
-        why="deleted with a session: look at it",
-        session=a_session(deleting=True, status=a_status()),
-        does=None,
+    "an unusable spec does not keep a session alive": Before(
+        a_session(deleting=True, status=a_status(), timeout="never"), None
     ),
-    Before(
-        why="Retain lets go at once, without AGB or the Secret",
-        session=a_session(deleting=True, status=a_status(), deletionPolicy="Retain"),
-        does=Action.REMOVE_FINALIZER,
-    ),
-    Before(
-        why="abandon lets go at once, without AGB or the Secret",
-        session=a_session(deleting=True, status=a_status(), annotations={"agb.cloud/abandon": "true"}),
-        does=Action.REMOVE_FINALIZER,
-    ),
-    Before(
-        why="Observe never ends a session",
-        session=a_session(deleting=True, status=a_status(), managementPolicy="Observe"),
-        does=Action.REMOVE_FINALIZER,
-    ),
-    Before(
-        why="who does not manage the session does not end it",
-        session=a_session(adopted=ID, deleting=True, deletionPolicy="Delete"),
-        recalled=OWNED,
-        does=Action.REMOVE_FINALIZER,
-    ),
-    Before(
-        why="an unusable spec does not keep a session alive",
-        session=a_session(deleting=True, status=a_status(), timeout="never"),
-        does=None,
-    ),
-]
+}
 
 
-@pytest.mark.parametrize("case", BEFORE, ids=lambda case: case.why)
+@pytest.mark.parametrize("case", BEFORE.values(), ids=BEFORE)
 def test_what_needs_no_look(case: Before) -> None:
     decided = before_looking(case.session, recalled=case.recalled)
 

@@ -1,6 +1,7 @@
 """What a failed look or call means: the reason, whether a person has to act, what to say, and when to try again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 
@@ -45,114 +46,83 @@ def decide(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """An error, and what becomes of it once it is worth a word."""
+class Case(NamedTuple):
+    """An error, and what becomes of it once it is worth a word: Ready and what goes with it, and the next try."""
 
-    why: str
     error: AgbError
-    ready: str
-    stalled: bool
+    says: str
     again: float
     advice: str
     attempted: Action = Action.NONE
 
 
-CASES = [
-    Case(
-        why="AGB cannot be reached: nothing is known, and it may pass",
-        error=ApiUnavailable("AGB cannot be reached."),
-        ready="Unknown/ApiUnavailable",
-        stalled=False,
-        again=RETRY,
-        advice="The operator tries again with back-off.",
+CASES = {
+    "AGB cannot be reached: nothing is known, and it may pass": Case(
+        ApiUnavailable("AGB cannot be reached."),
+        "Unknown/ApiUnavailable Reconciling",
+        RETRY,
+        "The operator tries again with back-off.",
     ),
-    Case(
-        why="AGB's address cannot be reached: nothing was sent, and it may pass",
-        error=EndpointUnreachable("AGB's address cannot be reached."),
-        ready="Unknown/ApiUnavailable",
-        stalled=False,
-        again=RETRY,
-        advice="The operator tries again with back-off.",
+    "AGB's address cannot be reached: nothing was sent, and it may pass": Case(
+        EndpointUnreachable("AGB's address cannot be reached."),
+        "Unknown/ApiUnavailable Reconciling",
+        RETRY,
+        "The operator tries again with back-off.",
     ),
-    Case(
-        why="throttled: the key waits, and nobody has to act",
-        error=Throttled("Too many requests."),
-        ready="False/Throttled",
-        stalled=False,
-        again=RETRY,
-        advice="The operator tries again with back-off.",
+    "throttled: the key waits, and nobody has to act": Case(
+        Throttled("Too many requests."), "False/Throttled Reconciling", RETRY, "The operator tries again with back-off."
     ),
-    Case(
-        why="the call does not fit the state: what we knew is out of date",
-        error=IllegalState("Not in this state."),
-        ready="False/UnexpectedState",
-        stalled=False,
-        again=RETRY,
-        advice="The operator looks again before it acts.",
-        attempted=Action.PAUSE,
+    "the call does not fit the state: what we knew is out of date": Case(
+        IllegalState("Not in this state."),
+        "False/UnexpectedState Reconciling",
+        RETRY,
+        "The operator looks again before it acts.",
+        Action.PAUSE,
     ),
-    Case(
-        why="the key is refused: a person has to repair the Secret, which is read often meanwhile",
-        error=CredentialsRejected("AGB refuses the key."),
-        ready="False/CredentialsInvalid",
-        stalled=True,
-        again=SECRET_RECHECK,
-        advice="It is the operator's own key: have the administrator replace it (AGB_API_KEY), or name a Secret",
+    "the key is refused: a person has to repair the Secret, which is read often meanwhile": Case(
+        CredentialsRejected("AGB refuses the key."),
+        "False/CredentialsInvalid Stalled",
+        SECRET_RECHECK,
+        "It is the operator's own key: have the administrator replace it (AGB_API_KEY), or name a Secret",
     ),
-    Case(
-        why="there is no key: its own message says what to do",
-        error=CredentialsMissing("There is no Secret agb-credentials in namespace ml; create it."),
-        ready="False/CredentialsMissing",
-        stalled=True,
-        again=SECRET_RECHECK,
-        advice="create it.",
+    "there is no key: its own message says what to do": Case(
+        CredentialsMissing("There is no Secret agb-credentials in namespace ml; create it."),
+        "False/CredentialsMissing Stalled",
+        SECRET_RECHECK,
+        "create it.",
     ),
-    Case(
-        why="pause is not offered: only AGB can change that",
-        error=NotSupported("Not enabled for this account."),
-        ready="False/NotSupported",
-        stalled=True,
-        again=SLOW,
-        advice="Ask AGB's support to enable pause and resume for the account.",
-        attempted=Action.PAUSE,
+    "pause is not offered: only AGB can change that": Case(
+        NotSupported("Not enabled for this account."),
+        "False/NotSupported Stalled",
+        SLOW,
+        "Ask AGB's support to enable pause and resume for the account.",
+        Action.PAUSE,
     ),
-    Case(
-        why="the quota frees itself, so nobody has to act",
-        error=QuotaExceeded("10 of 10 sessions."),
-        ready="False/QuotaExceeded",
-        stalled=False,
-        again=QUOTA_RECHECK,
-        advice="Delete sessions (paused ones count) or raise the limit",
-        attempted=Action.CREATE,
+    "the quota frees itself, so nobody has to act": Case(
+        QuotaExceeded("10 of 10 sessions."),
+        "False/QuotaExceeded Reconciling",
+        QUOTA_RECHECK,
+        "Delete sessions (paused ones count) or raise the limit",
+        Action.CREATE,
     ),
-    Case(
-        why="an unknown image cannot be mended in place, since imageId is immutable",
-        error=RequestRefused("No such image.", about_image=True),
-        ready="False/CreateFailed",
-        stalled=True,
-        again=SLOW,
-        advice="Check spec.imageId; it cannot be changed, so delete the resource",
-        attempted=Action.CREATE,
+    "an unknown image cannot be mended in place, since imageId is immutable": Case(
+        RequestRefused("No such image.", about_image=True),
+        "False/CreateFailed Stalled",
+        SLOW,
+        "Check spec.imageId; it cannot be changed, so delete the resource",
+        Action.CREATE,
     ),
-    Case(
-        why="a create that is refused for another reason",
-        error=RequestRefused("Bad labels."),
-        ready="False/CreateFailed",
-        stalled=True,
-        again=SLOW,
-        advice="Check the spec against the message.",
-        attempted=Action.CREATE,
+    "a create that is refused for another reason": Case(
+        RequestRefused("Bad labels."),
+        "False/CreateFailed Stalled",
+        SLOW,
+        "Check the spec against the message.",
+        Action.CREATE,
     ),
-    Case(
-        why="a look that is refused has nothing to do with a create",
-        error=RequestRefused("No such id can be."),
-        ready="False/InvalidSpec",
-        stalled=True,
-        again=SLOW,
-        advice="Check the spec against the message.",
+    "a look that is refused has nothing to do with a create": Case(
+        RequestRefused("No such id can be."), "False/InvalidSpec Stalled", SLOW, "Check the spec against the message."
     ),
-]
+}
 
 
 def leaves(kind: type[AgbError]) -> set[type[AgbError]]:
@@ -165,20 +135,20 @@ def test_the_cases_cover_every_error_that_is_ever_reported() -> None:
     # A failure of the endpoint is an ApiUnavailable, and not the only one.
     reported = {kind.__name__ for kind in leaves(AgbError)} - {"SessionNotFound", "NotLeading"} | {"ApiUnavailable"}
 
-    assert {type(case.error).__name__ for case in CASES} == reported
+    assert {type(case.error).__name__ for case in CASES.values()} == reported
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_each_error_has_its_reason_its_next_step_and_its_next_try(case: Case) -> None:
     session = a_session(status=WELL)
 
     decided = decide(case.error, session=session, attempted=case.attempted)
     after = carried_on(session, decided)
 
-    status, reason = case.ready.split("/")
-    more = {"Stalled" if case.stalled else "Reconciling": ("True", reason)}
+    ready, beside = case.says.split()
+    status, reason = ready.split("/")
     known = "False" if case.attempted == Action.CREATE else "Unknown"
-    assert conditions(after) == {"Ready": (status, reason), "Paused": (known, reason), **more}
+    assert conditions(after) == {"Ready": (status, reason), "Paused": (known, reason), beside: ("True", reason)}
     assert case.error.message in said(after)
     assert case.advice in said(after)
     assert (decided.action, decided.requeue) == (Action.NONE, case.again)
@@ -193,7 +163,7 @@ def test_a_refused_key_names_the_secret_it_came_from() -> None:
     assert "Put a valid key into Secret agb-credentials; the operator reads it again within a minute." in said(after)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case) -> None:
     session = a_session(status=WELL)
     after = carried_on(session, decide(case.error, session=session, attempted=case.attempted))
@@ -204,7 +174,7 @@ def test_an_error_that_repeats_is_neither_written_nor_announced_again(case: Case
     assert again.events == ()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_passing_error_is_not_worth_a_write_at_first_and_a_lasting_one_is(case: Case) -> None:
     decided = decide(case.error, attempted=case.attempted, recalled=Recalled(failing_for=UNTOLD - 0.1))
 

@@ -431,6 +431,7 @@ async def test_an_identity_is_never_used_twice() -> None:
     assert new_identity() != new_identity()
 
 
+@pytest.mark.fleet
 @pytest.mark.parametrize("seed", range(12))
 async def test_two_replicas_never_lead_at_once_under_random_trouble(seed: int) -> None:
     """Slow, hanging, failing and answer-losing requests, crashes and restarts: at no moment are there two leaders."""
