@@ -113,19 +113,19 @@ async def test_a_few_lost_sessions_among_many_are_believed() -> None:
         assert [world.reason(name) for name in names[3:]] == ["Running"] * 5
 
 
-async def test_a_key_that_suddenly_sees_nothing_is_suspect_and_none_is_taken_for_lost() -> None:
+async def test_a_key_of_another_account_sees_nothing_and_none_is_taken_for_lost() -> None:
     async with World() as world:
         world.control.add_key(STRANGER)
         names = await fleet(world, onSessionLost="Recreate")
         await asyncio.sleep(2 * RESYNC)
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=STRANGER)
         for name in names:
-            await world.ready("ApiUnavailable", name, within=300.0)
+            await world.ready("CredentialsInvalid", name, within=300.0)
         message = world.condition("Ready", "s0")["message"]
-        assert "the key or the endpoint is suspect" in message
-        assert "Check that the key belongs to the account of the sessions" in message
+        assert "it seems to belong to another account" in message
+        assert "Put a key of the session's account back" in message
         await asyncio.sleep(3600.0)
-        assert {world.reason(name) for name in names} == {"ApiUnavailable"}
+        assert {world.reason(name) for name in names} == {"CredentialsInvalid"}
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
         for name in names:
             await world.ready("Running", name, within=180.0)
@@ -133,7 +133,7 @@ async def test_a_key_that_suddenly_sees_nothing_is_suspect_and_none_is_taken_for
         assert world.control.stats()["live"] == len(names)
 
 
-async def test_a_deletion_under_a_suspect_key_waits_and_names_the_ways_out() -> None:
+async def test_a_deletion_under_a_key_of_another_account_waits_and_names_the_ways_out() -> None:
     async with World() as world:
         world.control.add_key(STRANGER)
         names = [f"s{number}" for number in range(4)]
@@ -144,7 +144,7 @@ async def test_a_deletion_under_a_suspect_key_waits_and_names_the_ways_out() -> 
         await asyncio.sleep(2 * RESYNC)
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=STRANGER)
         for name in names:
-            await world.ready("ApiUnavailable", name, within=300.0)
+            await world.ready("CredentialsInvalid", name, within=300.0)
         for name in names:
             world.cluster.delete(NAMESPACE, name)
         await world.until(lambda: world.condition("Stalled", "s0").get("reason") == "DeletionBlocked", within=300.0)
