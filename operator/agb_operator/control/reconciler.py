@@ -19,6 +19,8 @@ from ..model.clock import Clock
 from ..model.errors import (
     AgbError,
     ClusterError,
+    ClusterForbidden,
+    ClusterRefused,
     ClusterUnavailable,
     Conflict,
     CredentialsRejected,
@@ -34,7 +36,7 @@ from ..model.states import SessionState
 from ..model.status import SessionStatus
 from ..policy import backoff
 from ..policy.decide import before_looking, decide
-from ..policy.on_error import on_error
+from ..policy.on_error import finalizer_refused, on_error
 from ..policy.plan import FINAL, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
@@ -151,7 +153,7 @@ class Reconciler:
         if plan.action != Action.NONE and (current is None or current.asks != session.asks):
             return 0.0  # what is wanted has changed during the look
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
-            await self.status_writer.set_finalizer(session, present=plan.action == Action.ADD_FINALIZER)
+            await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)
             remembered.cluster.end()
             self.status_writer.announce(session, plan.events)
             return plan.requeue
@@ -167,6 +169,15 @@ class Reconciler:
         if plan.drifted:
             self.metrics.drift()
         return plan.requeue
+
+    async def _set_finalizer(self, given: Input, remembered: Remembered, *, present: bool) -> None:
+        try:
+            await self.status_writer.set_finalizer(given.session, present=present)
+        except (ClusterForbidden, ClusterRefused) as error:
+            plan = finalizer_refused(given, error)
+            assert plan.status is not None
+            await self._write(self.store.get(given.session.key) or given.session, remembered, plan.status, plan.events)
+            raise
 
     async def _act(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
         """Make the one call; returns what is to be written now that it was accepted, or failed."""

@@ -69,6 +69,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     NOT_SUPPORTED = "NotSupported"
     INVALID_SPEC = "InvalidSpec"
+    FINALIZER_REFUSED = "FinalizerRefused"
     API_UNAVAILABLE = "ApiUnavailable"
 
 

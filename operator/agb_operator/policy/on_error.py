@@ -6,6 +6,7 @@ from typing import Final
 from ..model.errors import (
     AgbError,
     ApiUnavailable,
+    ClusterError,
     CredentialsMissing,
     CredentialsRejected,
     IllegalState,
@@ -15,7 +16,7 @@ from ..model.errors import (
     SessionNotFound,
     TerminalError,
 )
-from ..model.resource import AgbSession
+from ..model.resource import FINALIZER, AgbSession
 from ..model.status import ConditionDraft, Reason, Truth
 from .backoff import QUOTA_RECHECK, SECRET_RECHECK, SLOW, UNTOLD
 from .plan import Action, Draft, Input, Plan, finish
@@ -42,6 +43,13 @@ def on_error(given: Input, error: AgbError, *, retry: float, attempted: Action) 
         attempted: the call that failed, `NONE` for a look.
     """
     return finish(given, _draft(given, error, retry=retry, attempted=attempted))
+
+
+def finalizer_refused(given: Input, error: ClusterError) -> Plan:
+    """Say that nothing is done for the resource: without its finalizer, its session could outlive it unseen."""
+    message = f"The finalizer {FINALIZER} cannot be written: {error.message}. {error.advice}"
+    ready = ConditionDraft(status=Truth.FALSE, reason=Reason.FINALIZER_REFUSED, message=message)
+    return finish(given, replace(of_no_look(given, ready), stalled=True, blocks=True, warns=True))
 
 
 def _draft(given: Input, error: AgbError, *, retry: float, attempted: Action) -> Draft:
