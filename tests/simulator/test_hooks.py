@@ -124,7 +124,7 @@ def test_all_sessions_of_an_account_can_lose_their_labels_at_once() -> None:
     caller = Caller()
     session = caller.create(team="a")
     ended = caller.create(team="a")
-    caller.control.act(ended, "vanish")
+    caller.control.set_status(ended, "FINISH")
     assert caller.control.label_all(KEY, {}) == [session], "only live ones"
     assert caller.labels(session) == {}
     assert caller.listed({"team": "a"}) == {}
