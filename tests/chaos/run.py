@@ -8,18 +8,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from chaos import verdict
 from chaos.api import Refused
 from chaos.journal import Journal
 from chaos.provocations import Provocation
-from chaos.stage import NAMESPACE, Stage
+from chaos.stage import NAMESPACE, OTHERS, Stage
 from chaos.troubles import Lanes, Troubles
 from chaos.usage import Sampler, grows, growth, sample
 from chaos.users import Users
 from chaos.witness import Witness
 from control_plane import AuditLog
+from control_plane.audit import AuditEvent
 from e2e.tenant import CALLS
 from proxy import Mode
 
@@ -100,6 +102,8 @@ class _Run:
         self._sampler = Sampler(lambda: [member.replica.pid for member in stage.members])
         self._sessions = stage.sessions()
         self._claims: list[tuple[float, str]] = []
+        self._refusals: list[AuditEvent] = []
+        self._harm: dict[str, int] = {}
 
     def outcome(self) -> Outcome:
         provocation = self._order.provocation
@@ -177,15 +181,20 @@ class _Run:
             objects, _ = self._sessions.list()
         except Refused as refused:
             return [f"the API server: {refused}"]
-        sessions = {session["sessionId"]: session for session in self._control.sessions()}
+        everybodys = {session["sessionId"]: session for session in self._control.sessions()}
+        sessions = {session_id: session for session_id, session in everybodys.items() if session_id not in OTHERS}
         leaked = list(verdict.leaked(objects, sessions))
+        missing = list(verdict.missing(sessions, self._users.adopted))
+        self._harm["alive without a resource"] = len(leaked)
+        self._harm["gone that were adopted"] = len(missing)
         if self._order.provocation is not None:
             for text in leaked:
                 self._journal.violated(text)
         return [
             *verdict.unsettled(objects, sessions),
             *leaked,
-            *verdict.strays(objects, sessions, self._users.adopted),
+            *verdict.strays(objects, sessions),
+            *missing,
         ]
 
     def _rest(self) -> None:
@@ -216,17 +225,27 @@ class _Run:
     def _judge(self) -> None:
         entries = verdict.read_log(self._stage.request_log)
         users = {member.who.fingerprint: member.who.user for member in self._stage.members}
+        events = self._audit.read_new()
+        self._refusals += [event for event in events if event.subresource == "status" and event.code in (403, 422)]
         self._claims += [
             (event.finished_at.timestamp(), event.user)
-            for event in self._audit.read_new()
+            for event in events
             if (event.resource, event.namespace) == ("leases", NAMESPACE)
             and event.is_write
             and event.code < 300
             and event.user in users.values()
         ]
+        harm = {
+            "touched that were somebody else's": list(verdict.touched(entries, OTHERS)),
+            "created that were not asked for": list(verdict.twice_created(entries)),
+            "called upon in the wrong state": list(
+                verdict.illegal(entries, self._journal.lives, self._journal.windows)
+            ),
+        }
+        self._harm |= {kind: len(found) for kind, found in harm.items()}
         findings = [
-            *verdict.illegal(entries, self._journal.lives, self._journal.windows),
-            *verdict.twice_created(entries),
+            *chain.from_iterable(harm.values()),
+            *verdict.hammered(self._refusals),
             *verdict.without_lease(entries, self._claims, users),
             *filter(None, (grows(samples) for samples in self._sampler.samples.values())),
         ]
@@ -238,6 +257,7 @@ class _Run:
         calls = ", ".join(f"{stats['endpoints'].get(name, {}).get('requests', 0)} {name}" for name in CALLS)
         yield f"seed {self._order.seed}: {self._order.sessions} AgbSessions, trouble for {self._order.seconds:.0f} s"
         yield f"AGB: {stats['requests']} requests, of them {calls}; {stats['illegal']} did not fit the state"
+        yield "sessions: " + ", ".join(f"{count} {kind}" for kind, count in self._harm.items())
         starts = len(self._journal.lives)
         failures = sum(member.kubelet.probe_failures for member in self._stage.members)
         yield f"operators: {starts} processes, {failures} of them ended because /healthz failed"
