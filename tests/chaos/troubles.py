@@ -17,6 +17,7 @@ from chaos.api import Refused, Sessions
 from chaos.faults import FAULTS, LAG, LIES
 from chaos.journal import Journal, Window
 from chaos.stage import NAMESPACE, Member, Stage
+from chaos.tenant import PREFIX
 from e2e.stack import eventually
 from proxy import Mode
 from reliability.replicas import LEASE
@@ -47,7 +48,12 @@ NO_STATUS: Sequence[Mapping[str, Any]] = (
                     }
                 ]
             },
-            "validations": [{"expression": "false", "message": "no statuses today, ask team platform"}],
+            "validations": [
+                {
+                    "expression": f"object.metadata.name.startsWith('{PREFIX}')",
+                    "message": "no statuses today, ask team platform",
+                }
+            ],
         },
     },
     {
@@ -61,7 +67,7 @@ NO_STATUS: Sequence[Mapping[str, Any]] = (
         },
     },
 )
-"""What refuses each write of a status; the binding comes last, and goes first."""
+"""What refuses each write of a status but the second tenant's; the binding comes last, and goes first."""
 WITHIN = 60.0
 """Seconds that the API server may take for a policy, while it is not itself in trouble."""
 
@@ -112,6 +118,8 @@ class Troubles:
         }
         self.harmless: Lanes = {name: self.all[name] for name in ("AGB", "AGB's lies", "the way to AGB")}
         """Those that no operator process ends by."""
+        self.first_tenants: Lanes = {name: self.all[name] for name in ("AGB", "AGB's lies")}
+        """Those that are no business of the second tenant's."""
 
     def run(self, name: str, troubles: Mapping[str, Trouble], done: threading.Event) -> None:
         """Work one lane until told to stop; what is broken then is mended."""
@@ -179,27 +187,36 @@ class Troubles:
     def _fault(
         self, effect: Effect, endpoints: tuple[str | None, ...], probability: float, _: random.Random
     ) -> Iterator[None]:
-        control = self._stage.simulator.control
-        began = time.time()
-        faults = [control.add_fault(effect, endpoint=endpoint, probability=probability) for endpoint in endpoints]
-        try:
+        with self._faults([(effect, endpoint, probability) for endpoint in endpoints]):
             yield
-        finally:
-            for fault in faults:
-                control.remove_fault(fault)
-            if isinstance(effect, StaleRead | StaleList):
-                self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
 
     @contextmanager
     def _lag(self, _: random.Random) -> Iterator[None]:
         control = self._stage.simulator.control
+        control.configure(label_lag=2 * LAG)
+        try:
+            with self._faults([(StaleList(seconds=LAG), "ListSession", 1.0)]):
+                yield
+        finally:
+            control.configure(label_lag=0.0)
+
+    @contextmanager
+    def _faults(self, faults: Sequence[tuple[Effect, str | None, float]]) -> Iterator[None]:
+        """Switch faults on for the operators' own keys; the second tenant has another one."""
+        control = self._stage.simulator.control
         began = time.time()
-        control.configure(status_lag=LAG, label_lag=2 * LAG)
+        ids = [
+            control.add_fault(effect, endpoint=endpoint, probability=probability, key=member.who.key)
+            for effect, endpoint, probability in faults
+            for member in self._stage.members
+        ]
         try:
             yield
         finally:
-            control.configure(status_lag=0.0, label_lag=0.0)
-            self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
+            for fault_id in ids:
+                control.remove_fault(fault_id)
+            if any(isinstance(effect, StaleRead | StaleList) for effect, _, _ in faults):
+                self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
 
     # The API server
 
