@@ -1,16 +1,18 @@
 """A second tenant, with a key and an account of its own: what happens to the first must not be its trouble.
 
 Nothing goes wrong in its account, so its flips reach AGB within `PROMISE` seconds of any stretch of time in which an
-operator led, the API server answered, and the operator's way to both was whole.
+operator led, the API server answered, and the operator's ways to both were whole and known to be.
 """
 
 import random
 import threading
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agb_operator.kube.kopf_watch import WATCH_SECONDS
 from agb_simulator import Entry
 from agb_simulator.accounts import fingerprint
 from chaos.api import Refused, Sessions
@@ -23,8 +25,11 @@ SECRET = "second-tenant"
 PREFIX = "tenant-"
 COUNT = 20
 PROMISE = 5.0
-AFTERMATH = 10.0
-"""Seconds after a way was broken in which an operator may still think so."""
+AFTERMATH: Mapping[str, float] = {"agb": 10.0, "api": WATCH_SECONDS + 10.0}
+"""Seconds after a way was broken in which an operator may not know yet that it is whole.
+
+A watch whose connection went silent says nothing until it is begun anew.
+"""
 EVERY = 0.5
 """Seconds between two looks at who leads."""
 SLACK = 1.0
@@ -106,16 +111,17 @@ class SecondTenant:
         """Note when an operator could serve: it leads, the API server answers, and its ways have been whole."""
         began: float | None = None
         last = time.time()
-        whole_since = dict.fromkeys((member.name for member in self._stage.members), 0.0)
+        serves_from: dict[int, float] = defaultdict(float)  # by process: a new one begins with watches of its own
         while not done.wait(EVERY):
             now = time.time()
             for member in self._stage.members:
-                if (member.agb.mode, member.api.mode) != (Mode.PASS, Mode.PASS):
-                    whole_since[member.name] = now
+                pid = member.replica.pid
+                for way, proxy in (("agb", member.agb), ("api", member.api)):
+                    if proxy.mode != Mode.PASS:
+                        serves_from[pid] = max(serves_from[pid], now + AFTERMATH[way])
             leader = self._stage.leader() if self._sessions.answers() else None
-            serves = (
-                leader is not None and now - whole_since[leader.name] > AFTERMATH and now - last < 2 * EVERY + SLACK
-            )
+            in_time = now - last < 2 * EVERY + SLACK
+            serves = leader is not None and now > serves_from[leader.replica.pid] and in_time
             if serves and began is None:
                 began = now
             elif not serves and began is not None:
