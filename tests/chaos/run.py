@@ -138,9 +138,9 @@ class _Run:
         with self._going_on(observers):
             with self._going_on({"users": self._users.run, "second tenant": self._tenant.flip_all_the_time}):
                 for lanes, share in (
-                    (troubles.all, 2 / 3),
-                    (troubles.harmless, 1 / 6),
-                    (troubles.first_tenants, 1 / 6),
+                    (troubles.first_tenants, 1 / 4),
+                    (troubles.all, 5 / 12),
+                    (troubles.harmless, 1 / 3),
                 ):
                     with self._going_on(self._lanes(lanes)):
                         time.sleep(self._order.seconds * share)

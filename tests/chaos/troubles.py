@@ -118,8 +118,8 @@ class Troubles:
         }
         self.harmless: Lanes = {name: self.all[name] for name in ("AGB", "AGB's lies", "the way to AGB")}
         """Those that no operator process ends by."""
-        self.first_tenants: Lanes = {name: self.all[name] for name in ("AGB", "AGB's lies")}
-        """Those that are no business of the second tenant's."""
+        self.first_tenants: Lanes = {name: self.all[name] for name in ("operators", "AGB", "AGB's lies")}
+        """Those that the second tenant must not notice, as long as an operator leads."""
 
     def run(self, name: str, troubles: Mapping[str, Trouble], done: threading.Event) -> None:
         """Work one lane until told to stop; what is broken then is mended."""
