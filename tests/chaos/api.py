@@ -74,6 +74,13 @@ class Sessions:
         except httpx.HTTPError as exc:
             raise Refused(0, str(exc)) from exc
 
+    def answers(self) -> bool:
+        """Tell whether the API server is ready."""
+        try:
+            return self._client.get("/readyz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
     def take_lease(self, name: str, *, holder: str, seconds: int) -> None:
         """Write another holder into a Lease, by force."""
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self._namespace}/leases/{name}"

@@ -3,23 +3,26 @@
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from chaos import verdict
 from chaos.api import Refused
 from chaos.journal import Journal
 from chaos.provocations import Provocation
-from chaos.stage import NAMESPACE, Stage
+from chaos.stage import NAMESPACE, OTHERS, Stage
+from chaos.tenant import SecondTenant, late
 from chaos.troubles import Lanes, Troubles
 from chaos.usage import Sampler, grows, growth, sample
 from chaos.users import Users
 from chaos.witness import Witness
 from control_plane import AuditLog
+from control_plane.audit import AuditEvent
 from e2e.tenant import CALLS
 from proxy import Mode
 
@@ -96,10 +99,13 @@ class _Run:
         self._troubles = Troubles(
             stage=stage, sessions=stage.sessions(), journal=journal, seed=order.seed, lasts=order.lasts
         )
+        self._tenant = SecondTenant(stage=stage, sessions=stage.sessions(), journal=journal, seed=order.seed)
         self._witness = Witness(sessions=stage.sessions(), journal=journal)
         self._sampler = Sampler(lambda: [member.replica.pid for member in stage.members])
         self._sessions = stage.sessions()
         self._claims: list[tuple[float, str]] = []
+        self._refusals: list[AuditEvent] = []
+        self._harm: dict[str, int] = {}
 
     def outcome(self) -> Outcome:
         provocation = self._order.provocation
@@ -121,10 +127,21 @@ class _Run:
 
     def _by_chance(self) -> float:
         self._users.settle_in()
+        self._tenant.settle_in()
         self._settle("at the start")
-        with self._going_on({"witness": self._witness.run, "sampler": self._sampler.run}):
-            with self._going_on({"users": self._users.run}):
-                for lanes, share in ((self._troubles.all, 2 / 3), (self._troubles.harmless, 1 / 3)):
+        observers = {
+            "witness": self._witness.run,
+            "sampler": self._sampler.run,
+            "calm": self._tenant.watch_the_operators,
+        }
+        troubles = self._troubles
+        with self._going_on(observers):
+            with self._going_on({"users": self._users.run, "second tenant": self._tenant.flip_all_the_time}):
+                for lanes, share in (
+                    (troubles.first_tenants, 1 / 4),
+                    (troubles.all, 5 / 12),
+                    (troubles.harmless, 1 / 3),
+                ):
                     with self._going_on(self._lanes(lanes)):
                         time.sleep(self._order.seconds * share)
             self._mend()
@@ -138,7 +155,7 @@ class _Run:
         return {name: partial(self._troubles.run, name, troubles) for name, troubles in lanes.items()}
 
     @contextmanager
-    def _going_on(self, parts: dict[str, Callable[[threading.Event], None]]) -> Iterator[None]:
+    def _going_on(self, parts: Mapping[str, Callable[[threading.Event], None]]) -> Iterator[None]:
         """Run the parts in threads while the `with` block runs; one that breaks breaks the run."""
         done = threading.Event()
         with ThreadPoolExecutor(len(parts) or 1) as pool:
@@ -177,15 +194,20 @@ class _Run:
             objects, _ = self._sessions.list()
         except Refused as refused:
             return [f"the API server: {refused}"]
-        sessions = {session["sessionId"]: session for session in self._control.sessions()}
+        everybodys = {session["sessionId"]: session for session in self._control.sessions()}
+        sessions = {session_id: session for session_id, session in everybodys.items() if session_id not in OTHERS}
         leaked = list(verdict.leaked(objects, sessions))
+        missing = list(verdict.missing(sessions, [*self._users.adopted, *self._tenant.adopted]))
+        self._harm["alive without a resource"] = len(leaked)
+        self._harm["gone that were adopted"] = len(missing)
         if self._order.provocation is not None:
             for text in leaked:
                 self._journal.violated(text)
         return [
             *verdict.unsettled(objects, sessions),
             *leaked,
-            *verdict.strays(objects, sessions, self._users.adopted),
+            *verdict.strays(objects, sessions),
+            *missing,
         ]
 
     def _rest(self) -> None:
@@ -216,17 +238,28 @@ class _Run:
     def _judge(self) -> None:
         entries = verdict.read_log(self._stage.request_log)
         users = {member.who.fingerprint: member.who.user for member in self._stage.members}
+        events = self._audit.read_new()
+        self._refusals += [event for event in events if event.subresource == "status" and event.code in (403, 422)]
         self._claims += [
             (event.finished_at.timestamp(), event.user)
-            for event in self._audit.read_new()
+            for event in events
             if (event.resource, event.namespace) == ("leases", NAMESPACE)
             and event.is_write
             and event.code < 300
             and event.user in users.values()
         ]
+        harm = {
+            "touched that were somebody else's": list(verdict.touched(entries, OTHERS)),
+            "created that were not asked for": list(verdict.twice_created(entries)),
+            "called upon in the wrong state": list(
+                verdict.illegal(entries, self._journal.lives, self._journal.windows)
+            ),
+        }
+        self._harm |= {kind: len(found) for kind, found in harm.items()}
         findings = [
-            *verdict.illegal(entries, self._journal.lives, self._journal.windows),
-            *verdict.twice_created(entries),
+            *chain.from_iterable(harm.values()),
+            *verdict.hammered(self._refusals),
+            *late(self._tenant.flips, self._tenant.calms, entries),
             *verdict.without_lease(entries, self._claims, users),
             *filter(None, (grows(samples) for samples in self._sampler.samples.values())),
         ]
@@ -238,6 +271,9 @@ class _Run:
         calls = ", ".join(f"{stats['endpoints'].get(name, {}).get('requests', 0)} {name}" for name in CALLS)
         yield f"seed {self._order.seed}: {self._order.sessions} AgbSessions, trouble for {self._order.seconds:.0f} s"
         yield f"AGB: {stats['requests']} requests, of them {calls}; {stats['illegal']} did not fit the state"
+        yield "sessions: " + ", ".join(f"{count} {kind}" for kind, count in self._harm.items())
+        calm = sum(calm.ended - calm.began for calm in self._tenant.calms)
+        yield f"the second tenant: {len(self._tenant.flips)} flips, {calm:.0f} s in which they could be served"
         starts = len(self._journal.lives)
         failures = sum(member.kubelet.probe_failures for member in self._stage.members)
         yield f"operators: {starts} processes, {failures} of them ended because /healthz failed"

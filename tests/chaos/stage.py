@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 
 from chaos.api import Sessions
 from chaos.journal import Journal, Life
+from chaos.verdict import UID
 from control_plane import ControlPlane, find_kubectl
-from e2e.stack import Simulator, until_established
+from e2e.stack import KEY, Simulator, until_established
 from kubectl import Kubectl
 from kubelet import Kubelet
 from proxy import Proxy
@@ -22,6 +24,11 @@ from reliability.replicas import Identity, Replica, identity
 NAMESPACE = "chaos"
 CRD_FILE = Path(__file__).resolve().parents[2] / "crds" / "agbsessions.yaml"
 AGB_TIMEOUT = 6.0
+OTHERS: Mapping[str, Mapping[str, str]] = {
+    "session-others-1": {},
+    "session-others-2": {UID: "uid-elsewhere", "agb-operator-cluster": "elsewhere", "agb-operator-name": "s000"},
+}
+"""Sessions in the account that are no operator's business, and their labels."""
 
 
 class Member:
@@ -96,6 +103,8 @@ class Stage:
         self.plane = enter(ControlPlane())
         flags = ("--transition=1s", "--latency=100ms", f"--seed={self._seed}", f"--request-log={self.request_log}")
         self.simulator = enter(Simulator(*flags, log=self._folder / "simulator.log"))
+        for session_id, labels in OTHERS.items():
+            self.simulator.control.add_session(KEY, session_id=session_id, labels=labels)
         self.kubectl = Kubectl(program=find_kubectl(), kubeconfig=self.plane.kubeconfig, home=self._folder)
         self._must("apply", f"--filename={CRD_FILE}")
         until_established(self.kubectl, f"--filename={CRD_FILE}")

@@ -7,58 +7,69 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from typing import Any
 
-from agb_simulator.effects import (
-    Delay,
-    Effect,
-    FallBack,
-    HttpError,
-    InvalidToken,
-    LostAnswer,
-    RawAnswer,
-    Shape,
-    ShortPage,
-    StaleRead,
-    TransitionTime,
-)
+from agb_simulator.effects import Effect, StaleList, StaleRead
 from chaos.api import Refused, Sessions
+from chaos.faults import FAULTS, LAG, LIES
 from chaos.journal import Journal, Window
-from chaos.stage import AGB_TIMEOUT, Member, Stage
+from chaos.stage import NAMESPACE, Member, Stage
+from chaos.tenant import PREFIX
+from e2e.stack import eventually
 from proxy import Mode
 from reliability.replicas import LEASE
 
 Trouble = Callable[[random.Random], AbstractContextManager[None]]
 Lanes = Mapping[str, Mapping[str, Trouble]]
 
-LAG = 2.0
-"""Seconds for which a provoked stale read lasts: less than the operator allows an accepted call to show."""
 USURPED = 11
 """Seconds promised in a Lease that is taken by force: longer than the holder before relies on its own claim."""
 RESTS: Mapping[str, float] = {"operators": 1.5, "the API server": 3.0}
 """How long a lane rests after a trouble, in lengths of a trouble (others: 0.5): no work is done during theirs."""
-MOVES = ("pauseSessionAsync", "resumeSessionAsync")
-CALLS = (*MOVES, "releaseSessionAsync", "createSession")
-ALL: tuple[str | None, ...] = (None,)
-FAULTS: Mapping[str, tuple[Effect, tuple[str | None, ...], float]] = {
-    "answers 503": (HttpError(status=503, html=True), ALL, 0.4),
-    "answers 500 after acting": (HttpError(status=500, applied=True), CALLS, 0.4),
-    "answers 429 with Retry-After": (HttpError(status=429, retry_after=1.0), ALL, 0.2),
-    "answers 429 without Retry-After": (HttpError(status=429), ALL, 0.2),
-    "answers with a page": (RawAnswer(body="<html>maintenance</html>"), ALL, 0.3),
-    "acts, and its answer is lost": (LostAnswer(), CALLS, 0.4),
-    "hangs up without acting": (LostAnswer(applied=False), CALLS, 0.4),
-    "creates late, and its answer is lost": (LostAnswer(late=3.0), ("createSession",), 0.5),
-    "acts, and answers too late": (Delay(seconds=AGB_TIMEOUT + 3.0), CALLS, 0.3),
-    "takes long": (TransitionTime(seconds=6.0), CALLS[:3], 0.5),
-    "falls back": (FallBack(), MOVES, 0.4),
-    "deforms its answers": (Shape(pascal_case=True, no_code=True, no_request_id=True), ALL, 0.5),
-    "forgets its page tokens": (InvalidToken(), ("ListSession",), 0.5),
-    "leaves sessions out of its list": (ShortPage(items=3), ("ListSession",), 0.5),
-    "reads stale": (StaleRead(seconds=LAG), MOVES, 0.5),
-}
+LONG: Mapping[str, float] = {"status writes are refused": 6.0}
+"""Troubles that last longer than others: so many times the longest of the others, a minute by default."""
+NO_STATUS: Sequence[Mapping[str, Any]] = (
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-status"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": ["agb.cloud"],
+                        "apiVersions": ["*"],
+                        "operations": ["UPDATE"],
+                        "resources": ["agbsessions/status"],
+                    }
+                ]
+            },
+            "validations": [
+                {
+                    "expression": f"object.metadata.name.startsWith('{PREFIX}')",
+                    "message": "no statuses today, ask team platform",
+                }
+            ],
+        },
+    },
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-status"},
+        "spec": {
+            "policyName": "no-status",
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}},
+        },
+    },
+)
+"""What refuses each write of a status but the second tenant's; the binding comes last, and goes first."""
+WITHIN = 60.0
+"""Seconds that the API server may take for a policy, while it is not itself in trouble."""
 
 
 class Troubles:
@@ -80,7 +91,7 @@ class Troubles:
         self._journal = journal
         self._seed = seed
         self._lasts = lasts
-        agb = {f"AGB {name}": partial(self._fault, *FAULTS[name]) for name in FAULTS}
+        agb = {f"AGB {name}": partial(self._fault, *fault) for name, fault in FAULTS.items()}
         breaks = [mode for mode in Mode if mode not in (Mode.PASS, Mode.STALL)]
         way_to_agb = {f"the way to AGB: {mode}": partial(self._network, "agb", mode) for mode in breaks}
         self.all: Lanes = {
@@ -91,6 +102,7 @@ class Troubles:
                 "the lease is taken by force": self._usurp,
             },
             "AGB": {**agb, "AGB's lists lag": self._lag},
+            "AGB's lies": {f"AGB {name}": partial(self._fault, *fault) for name, fault in LIES.items()},
             "the way to AGB": way_to_agb,
             "the way to the API server": {
                 f"the way to the API server: {mode}": partial(self._network, "api", mode)
@@ -101,10 +113,13 @@ class Troubles:
                 "the API server crashes": self._crash,
                 "etcd crashes": self._crash_etcd,
                 "somebody changes everything all the time": self._storm,
+                "status writes are refused": self._refuse_statuses,
             },
         }
-        self.harmless: Lanes = {name: self.all[name] for name in ("AGB", "the way to AGB")}
+        self.harmless: Lanes = {name: self.all[name] for name in ("AGB", "AGB's lies", "the way to AGB")}
         """Those that no operator process ends by."""
+        self.first_tenants: Lanes = {name: self.all[name] for name in ("operators", "AGB", "AGB's lies")}
+        """Those that the second tenant must not notice, as long as an operator leads."""
 
     def run(self, name: str, troubles: Mapping[str, Trouble], done: threading.Event) -> None:
         """Work one lane until told to stop; what is broken then is mended."""
@@ -113,8 +128,9 @@ class Troubles:
         while not done.wait(chance.uniform(*self._lasts) * rest):
             what = chance.choice(list(troubles))
             self._journal.note(what)
+            lasts = self._lasts[1] * LONG[what] if what in LONG else chance.uniform(*self._lasts)
             with troubles[what](chance):
-                done.wait(chance.uniform(*self._lasts))
+                done.wait(lasts)
 
     # Operators
 
@@ -171,27 +187,36 @@ class Troubles:
     def _fault(
         self, effect: Effect, endpoints: tuple[str | None, ...], probability: float, _: random.Random
     ) -> Iterator[None]:
-        control = self._stage.simulator.control
-        began = time.time()
-        faults = [control.add_fault(effect, endpoint=endpoint, probability=probability) for endpoint in endpoints]
-        try:
+        with self._faults([(effect, endpoint, probability) for endpoint in endpoints]):
             yield
-        finally:
-            for fault in faults:
-                control.remove_fault(fault)
-            if isinstance(effect, StaleRead):
-                self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
 
     @contextmanager
     def _lag(self, _: random.Random) -> Iterator[None]:
         control = self._stage.simulator.control
+        control.configure(label_lag=2 * LAG)
+        try:
+            with self._faults([(StaleList(seconds=LAG), "ListSession", 1.0)]):
+                yield
+        finally:
+            control.configure(label_lag=0.0)
+
+    @contextmanager
+    def _faults(self, faults: Sequence[tuple[Effect, str | None, float]]) -> Iterator[None]:
+        """Switch faults on for the operators' own keys; the second tenant has another one."""
+        control = self._stage.simulator.control
         began = time.time()
-        control.configure(status_lag=LAG, label_lag=2 * LAG)
+        ids = [
+            control.add_fault(effect, endpoint=endpoint, probability=probability, key=member.who.key)
+            for effect, endpoint, probability in faults
+            for member in self._stage.members
+        ]
         try:
             yield
         finally:
-            control.configure(status_lag=0.0, label_lag=0.0)
-            self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
+            for fault_id in ids:
+                control.remove_fault(fault_id)
+            if any(isinstance(effect, StaleRead | StaleList) for effect, _, _ in faults):
+                self._journal.stale(Window(began=began, ended=time.time(), lag=LAG))
 
     # The API server
 
@@ -224,3 +249,20 @@ class Troubles:
             while names and time.monotonic() < until:
                 self._sessions.annotate(chance.choice(names), storm=str(chance.random()))
         yield
+
+    @contextmanager
+    def _refuse_statuses(self, _: random.Random) -> Iterator[None]:
+        for body in NO_STATUS:
+            eventually(partial(self._applied, body), within=WITHIN)
+        try:
+            yield
+        finally:
+            for body in reversed(NO_STATUS):
+                eventually(partial(self._deleted, body), within=WITHIN)
+
+    def _applied(self, body: Mapping[str, Any]) -> bool:
+        return self._stage.kubectl.apply(body).succeeded
+
+    def _deleted(self, body: Mapping[str, Any]) -> bool:
+        name = f"{body['kind'].lower()}/{body['metadata']['name']}"
+        return self._stage.kubectl("delete", name, "--ignore-not-found").succeeded

@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 from agb_simulator import Entry
 from agb_simulator.requestlog import ENTRIES
 from chaos.journal import Life, Window
+from control_plane.audit import AuditEvent
 from e2e.tenant import CALLS
 
 ALLOWANCE = 1.0
 """Seconds between a look and the call that follows from it, when the machine is busy and the network is slow."""
 UID = "agb-operator-uid"
+REFUSED_A_MINUTE = 20
+"""Writes of one resource's status that may be refused within a minute."""
 
 
 def unsettled(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -56,15 +59,17 @@ def leaked(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[
             yield f"leaked: {session_ids}, whose resource is gone"
 
 
-def strays(
-    objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]], adopted: Iterable[str]
-) -> Iterator[str]:
-    """Say which resources have more than one session, and which adopted sessions are missing."""
+def strays(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say which resources have more than one session."""
     owners = {body["metadata"]["uid"]: body["metadata"]["name"] for body in objects}
     held = _by_owner(sessions)
     for uid, session_ids in held.items():
         if uid in owners and len(session_ids) > 1:
             yield f"{owners[uid]}: has {len(session_ids)} sessions: {session_ids}"
+
+
+def missing(sessions: Mapping[str, Mapping[str, Any]], adopted: Iterable[str]) -> Iterator[str]:
+    """Say which adopted sessions are missing."""
     for session_id in adopted:
         if not sessions.get(session_id, {}).get("live"):
             yield f"{session_id}: was adopted, and is gone although nobody asked for its end"
@@ -85,6 +90,25 @@ def twice_created(entries: Iterable[Entry]) -> Iterator[str]:
     for uid, count in created.items():
         if uid and count > 1:
             yield f"{count} sessions were created for the resource with uid {uid}"
+
+
+def touched(entries: Iterable[Entry], others: Collection[str]) -> Iterator[str]:
+    """Name each call for a session that is somebody else's."""
+    for entry in entries:
+        if entry.endpoint in CALLS and entry.session_id in others:
+            yield f"{entry.endpoint} of {entry.session_id}, which is somebody else's"
+
+
+def hammered(events: Iterable[AuditEvent]) -> Iterator[str]:
+    """Say of which resource the status was written too often while that was refused."""
+    refused: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        if event.subresource == "status" and event.is_write and event.code in (403, 422):
+            refused[event.name].append(event.finished_at.timestamp())
+    for name, times in refused.items():
+        most = max(bisect_right(times, at + 60.0) - number for number, at in enumerate(times))
+        if most > REFUSED_A_MINUTE:
+            yield f"{name}: {most} refused writes of its status in a minute"
 
 
 def illegal(entries: Sequence[Entry], lives: Sequence[Life], windows: Sequence[Window]) -> Iterator[str]:
