@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.model.states import Observation
 from integration.restart_points import GatedWorld, Point
 from integration.world import KEY, NAMESPACE
 
@@ -159,7 +160,10 @@ async def test_a_connection_that_breaks_at_any_request_changes_nothing_of_the_en
 async def test_the_kills_find_an_operator_that_does_not_look_for_what_it_has_created(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agb_operator.policy.creation.needs_lookup", lambda session: False)
+    async def finds_nothing(*_: Any) -> list[Observation]:
+        return []
+
+    monkeypatch.setattr("agb_operator.control.evidence.Gatherer._listed", finds_nothing)
     assert await found("create")
 
 

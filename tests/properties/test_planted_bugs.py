@@ -7,6 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from agb_operator.model.states import Observation
 from agb_operator.policy.wording import needs_finalizer
 from fakes import FakeCluster
 from integration.restart_points import Trusting
@@ -37,7 +38,10 @@ def no_look_before_acting(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_look_up_before_a_create(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("agb_operator.policy.creation.needs_lookup", lambda session: False)
+    async def finds_nothing(*_: Any) -> list[Observation]:
+        return []
+
+    patch.setattr("agb_operator.control.evidence.Gatherer._listed", finds_nothing)
 
 
 def no_grace_period(patch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def session_absent(given: Input, seen: Observation) -> Draft:
         seen,
         ready,
         session_status=seen.status or session.status.session_status,
-        seen_with=session.status.seen_with,
+        seen_with="",  # it is proven: whatever key looks from now on need not have seen it
         operation=_failed_by_loss(session, given.now),
     )
     known = session.status.phase == Phase.LOST
@@ -195,7 +195,7 @@ def observe_only(given: Input, seen: Observation) -> Draft:
         ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
         # AGB's last word stays: it tells a session that ended from one that never was.
         said = seen.status or session.status.session_status
-        draft = of_look(given, seen, ready, session_status=said, seen_with=session.status.seen_with)
+        draft = of_look(given, seen, ready, session_status=said, seen_with="")
         return replace(draft, stalled=True, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."
     if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
