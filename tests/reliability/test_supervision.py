@@ -180,3 +180,18 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_told_by_its_next_list_a
     assert [session.key.name for session in store] == ["stays"], "what the list brings is the watch's to tell"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_unforeseen_error_in_a_read_ends_the_part_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, store = FakeCluster(), Store()
+
+    async def read(*_: str) -> dict[str, Any]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cluster, "read", read)
+    relist = a_relist(cluster, store)
+    relist.fetch(A)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(relist.run(), 5)
+    assert caught.group_contains(RuntimeError, match="a bug")
