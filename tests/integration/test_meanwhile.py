@@ -83,3 +83,17 @@ async def test_a_call_refused_for_the_state_is_not_repeated_on_a_stale_look() ->
         await shows_running(world, seconds=4.0)
         await world.ready("Paused")
         assert world.calls("pauseSessionAsync") == 1, "AGB has refused it once"
+
+
+async def test_labels_that_go_there_and_back_while_a_status_meets_a_conflict_are_set_as_they_are_asked_for() -> None:
+    async with World() as world:
+        world.apply(imageId="agb-code-space-1", labels={"team": "a"})
+        await world.ready("Running")
+        world.cluster.watch_delay = 0.5
+        world.patch(labels={"team": "b"})
+        await world.until(lambda: world.calls("SetLabel") == 1, every=0.0005)
+        world.patch(labels={"team": "a"})  # before the status could say what was sent
+
+        await asyncio.sleep(60.0)
+        assert world.control.session(world.status()["sessionId"])["labels"]["team"] == "a"
+        assert world.status()["labels"] == {"team": "a"}

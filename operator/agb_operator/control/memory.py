@@ -75,6 +75,8 @@ class Remembered:
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
+    labels_in_doubt: bool = False
+    """SetLabel was called, and the status that says so has not been written."""
     look_up_at: float = float("-inf")
     """When the next look-up of duplicates may come, after one that failed."""
     status_refused: bool = False
@@ -179,6 +181,7 @@ class Memory:
             mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             look_up_rests=max(0.0, remembered.look_up_at - now),
+            labels_in_doubt=remembered.labels_in_doubt,
             owner=owner,
         )
 

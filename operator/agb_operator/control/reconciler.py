@@ -48,7 +48,7 @@ from .store import Store
 logger = logging.getLogger(__name__)
 
 UNDECIDED: Final = 1.0
-"""Seconds until a resource looks again whether an older one manages its session."""
+"""Seconds until it is asked again whether an older resource manages the session."""
 FEW_CONFLICTS: Final = 3
 """Conflicts in a row that are nothing but others who write, too."""
 
@@ -211,6 +211,7 @@ class Reconciler:
                 case Action.RELEASE:
                     accepted = await client.release(session_id)
                 case _:
+                    remembered.labels_in_doubt = True
                     accepted = await client.set_labels(session_id, session.session_labels(self.cluster_name))
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
@@ -269,7 +270,6 @@ class Reconciler:
         if remembered.duplicates.count == 1:
             event = Event(reason="DuplicateNotEnded", message=f"{text}: {error.message}", warning=True)
             self.status_writer.announce(given.session, (event,))
-        # Slowly: nobody waits for it.
         delay = backoff.LOOK_UP_AGAIN + backoff.retry_delay(remembered.duplicates.count + 4, draw=self.clock.jitter())
         remembered.look_up_at = now + delay
         return delay

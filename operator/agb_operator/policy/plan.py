@@ -70,6 +70,8 @@ class Recalled:
     """Since a createSession may last have been sent, by this process or by an earlier one."""
     look_up_rests: float = 0.0
     """Until a look-up that failed, or an end of a duplicate that did, may be tried again."""
+    labels_in_doubt: bool = False
+    """Labels were sent, and no status that says which has been written since."""
     owner: str = ""
     """The resource that manages the session instead, "" when none does."""
 

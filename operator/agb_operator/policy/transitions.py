@@ -44,7 +44,7 @@ def settled(given: Input, seen: Observation) -> Draft:
         else "The session is running, as asked.",
     )
     operation, events = finished(given, paused=paused, session_id=seen.session_id)
-    if session.image_id and session.status.labels != session.labels:
+    if session.image_id and (given.recalled.labels_in_doubt or session.status.labels != session.labels):
         labelled = begun(given, OperationType.SET_LABELS).ended(OperationState.SUCCEEDED, given.now)
         draft = of_look(given, seen, ready, operation=labelled, labels=session.labels)
         return replace(draft, action=Action.SET_LABELS, requeue=0.0, events=events)
