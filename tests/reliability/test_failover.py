@@ -107,7 +107,7 @@ def test_the_standby_is_ready_and_does_nothing_but_look_at_the_lease(pair: Pair)
     pair.tenant.patch("s", paused=True)
     pair.tenant.until_phase("s", "Paused")
     eventually(lambda: len(pair.standbys.cluster_requests(since=since)) >= 3)
-    assert pair.standby.get("/readyz") == (200, "event loop: ok\nlease: ok\n")
+    assert pair.standby.get("/readyz") == (200, "event loop: ok\nwatch: ok\nlease: ok\n")
     assert pair.standby.get("/healthz")[0] == 200
     assert not pair.standby.leads
     assert {(e.verb, e.resource) for e in pair.standbys.cluster_requests(since=since)} == {("get", "leases")}
