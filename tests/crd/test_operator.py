@@ -35,9 +35,12 @@ EVERYTHING = SessionStatus(
         request_id="7C0E",
         attempts=1,
         message="AGB refused it.",
+        sent_with="w",
     ),
     labels={"team": "a"},
     recreations=("2026-03-01T12:00:00Z",),
+    may_have_duplicates=True,
+    seen_with="w",
     last_handled_reconcile_at="now",
     conditions=(
         Condition(
