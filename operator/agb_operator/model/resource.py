@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from .model.override import Override, read_override
 from .states import DesiredState
 from .status import SessionStatus, parse_timestamp
 from .status_json import status_from_dict
@@ -69,6 +70,7 @@ class AgbSession:
     deleting: bool
     finalizers: tuple[str, ...]
     paused: bool
+    override: Override | None = None
     image_id: str
     adopted_id: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class AgbSession:
             deleting=bool(meta.get("deletionTimestamp")),
             finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
             paused=paused is True,
+            override=read_override(spec, problems),
             image_id=image,
             adopted_id=adopted,
             labels={str(k): str(v) for k, v in _mapping(spec, "labels").items()},
