@@ -7,8 +7,8 @@ again. Where schedules cannot be used or read, nobody wakes for that: see `_keep
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from ..model.override import Override
 from ..states import DesiredState
@@ -21,6 +21,7 @@ SCHEDULE: Final = "Schedule/"
 """What `why` begins with when a schedule decides; its name follows."""
 
 _TOMORROW: Final = timedelta(days=1)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +92,7 @@ class Intent:
     look_again: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """What one schedule says of a session, with the session's share of `spread` already in the times.
 
     Attributes:
@@ -165,7 +165,7 @@ class _Hearing:
             return DesiredState.PAUSED, SPEC
         asking = [voice for voice in voices if voice.asks]
         if asking:
-            return DesiredState.PAUSED, SCHEDULE + min(asking, key=_order).schedule.name
+            return DesiredState.PAUSED, SCHEDULE + _longest(asking).schedule.name
         if state == DesiredState.PAUSED and self._keeps(why):
             return DesiredState.PAUSED, self._keeper(why)
         return DesiredState.RUNNING, DEFAULT
@@ -223,23 +223,13 @@ class _Hearing:
 
 
 def _voice(schedule: Schedule, gone: datetime | None, share: timedelta, at: datetime) -> Voice:
-    span = schedule.span(at - share)
-    return Voice(
-        schedule=schedule,
-        asks=span.asks,
-        since=None if span.since is None else span.since + share,
-        until=None if span.until is None else span.until + share,
-        gone=gone,
-    )
+    asks, since, until = schedule.span(at - share)
+    since = None if since is None else since + share
+    return Voice(schedule, asks, since, None if until is None else until + share, gone)
 
 
-def _order(voice: Voice) -> tuple[bool, float, bool, float, str]:
-    """Who asks longest comes first; of equals the one that began first, then by name."""
-    until, since = voice.until, voice.since
-    return (
-        until is not None,
-        0.0 if until is None else -until.timestamp(),
-        since is not None,
-        0.0 if since is None else since.timestamp(),
-        voice.schedule.name,
-    )
+def _longest(asking: list[Voice]) -> Voice:
+    """Of those that ask, the one that asks longest; of equals the one that began first, then by name."""
+    end = max(voice.until or _NEVER for voice in asking)
+    equals = [voice for voice in asking if (voice.until or _NEVER) == end]
+    return min(equals, key=lambda voice: (voice.since is not None, voice.since, voice.schedule.name))

@@ -7,12 +7,12 @@ begins early enough to know since when a pause is asked for, and grows as far as
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from hashlib import sha256
 from heapq import merge
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from cronsim import CronSim, CronSimError
 
@@ -22,6 +22,7 @@ FAR: Final = timedelta(days=400)
 """Nobody is told of changes further away than this."""
 
 _SECOND: Final = timedelta(seconds=1)
+_NO_SHARE: Final = timedelta(0)
 _BACK: Final = timedelta(hours=26)
 _CRON: Final = (
     "must be five fields of cron: one minute, hours, days of month, months, days of week (0-7 or SUN-SAT), "
@@ -31,8 +32,7 @@ _PAUSE, _RESUME, _BOUND = range(3)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A time in which what a schedule asks for stays the same.
 
     Attributes:
@@ -61,6 +61,7 @@ class Schedule:
         self.problem: Final = "; ".join(filter(None, [resource.problem, *cron_problems(resource)]))
         """"" or what makes it unusable, for people."""
         self._silent = bool(self.problem) or not resource.enabled
+        self._shares = int(resource.spread.total_seconds()) + 1
         self._since: datetime | None = None
         self._moments: list[datetime] = []
 
@@ -81,10 +82,7 @@ class Schedule:
 
     def share(self, uid: str) -> timedelta:
         """How late a session follows: always the same whole seconds from 0 to `spread`; 0 without a uid."""
-        steps = int(self.resource.spread.total_seconds()) + 1
-        if steps == 1 or not uid:
-            return timedelta(0)
-        return timedelta(seconds=int.from_bytes(sha256(uid.encode()).digest()) % steps)
+        return timedelta(seconds=_number(uid) % self._shares) if uid and self._shares > 1 else _NO_SHARE
 
     def span(self, at: datetime) -> Span:
         """Give what is asked for at an instant, with the changes before and after it.
@@ -100,13 +98,9 @@ class Schedule:
             self._find_more()
         index = bisect_right(moments, at)
         asks = self._asked_first != bool(index % 2)
-        begin = moments[index - 1] if index and asks else None
-        end = moments[index] if index < len(moments) else None
-        return Span(
-            asks=asks,
-            since=begin if begin is None or at - begin <= FAR else None,
-            until=end if end is None or end - at <= FAR else None,
-        )
+        since = moments[index - 1] if index and asks and at - moments[index - 1] <= FAR else None
+        until = moments[index] if index < len(moments) and moments[index] - at <= FAR else None
+        return Span(asks, since, until)
 
     def _restart(self, at: datetime) -> None:
         """Begin the list anew: early enough for each session's share, and to know since when a pause is asked for."""
@@ -122,6 +116,11 @@ class Schedule:
         if asks != self._asked_last:
             self._asked_last = asks
             self._moments.append(self._known)
+
+
+@lru_cache(maxsize=64)
+def _number(uid: str) -> int:
+    return int.from_bytes(sha256(uid.encode()).digest())
 
 
 def changes(schedule: AgbPauseSchedule, since: datetime) -> Iterator[tuple[datetime, bool]]:
