@@ -33,6 +33,7 @@ def test_the_table_says_what_is_wanted_and_what_is(paused: Tenant) -> None:
     wide = columns(paused.must("get", "agbs", "-o", "wide"))
 
     assert narrow.pop("AGE")
+    assert narrow.pop("WHY") == narrow.pop("NEXT") == "", "shown as soon as schedules are acted upon"
     assert narrow == {"NAME": "a", "STATE": "Paused", "DESIRED": "Paused", "READY": "True", "SESSION": session_id}
     assert {title: wide[title] for title in ("IMAGE", "REASON", "MESSAGE")} == {
         "IMAGE": "agb-code-space-1",
