@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agb_operator.model.override import Override
 from agb_operator.policy.intent import Deleted, Intent, NextChange, Schedules, Subject, decide, hear
@@ -487,3 +489,48 @@ def test_what_each_schedule_says_can_be_heard_one_by_one() -> None:
         ("a", True, MORNING + share),
         ("b", False, None),
     ]
+
+
+@st.composite
+def nights(draw: st.DrawFn, name: str) -> Schedule:
+    """A schedule with a sleep of some hours a day, perhaps unusable, in a week with a change of the clocks."""
+    pause, resume = (f"{draw(st.integers(0, 59))} {draw(st.integers(0, 23))} * * *" for _ in range(2))
+    broken = draw(st.integers(0, 9)) == 0
+    return a_schedule(
+        name,
+        pauseAt="0 8 * * 5-1" if broken else pause,
+        resumeAt=resume if resume != pause else "30 12 * * 1-5",
+        spread=draw(st.sampled_from(["0s", "10m", "4h"])),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    schedules=st.tuples(nights("a"), nights("b"), nights("c")).flatmap(
+        lambda three: st.integers(0, 3).map(lambda n: three[:n])
+    ),
+    ends=st.none() | st.integers(-600, 3000),
+    state=st.sampled_from([RUNNING, PAUSED]),
+    uid=st.integers(0, 99).map(str),
+)
+def test_what_is_foretold_comes_true_and_between_two_looks_nothing_changes(
+    schedules: tuple[Schedule, ...], ends: int | None, state: DesiredState, uid: str
+) -> None:
+    """Live through some days, looking again only when told to, with the status that each look would have written."""
+    now = utc("2027-10-29 12:00")
+    override = None if ends is None else Override(state=state, until=now + ends * timedelta(minutes=1))
+    session = Subject(uid=uid, override=override)
+    intent = decide(session, of(*schedules), now)
+    for _ in range(12):
+        session = replace(session, desired_state=str(intent.state), why=intent.why)
+        if intent.look_again is None:
+            later = decide(session, of(*schedules), now + timedelta(days=30))
+            assert (later.state, later.why) == (intent.state, intent.why)
+            return
+        before, after = (decide(session, of(*schedules), intent.look_again - wait) for wait in (SECOND, 0 * SECOND))
+        assert (before.state, before.why, before.next_change) == (intent.state, intent.why, intent.next_change)
+        if after.state != intent.state:
+            assert intent.next_change == change(intent.look_again, after.state)
+        else:
+            assert after.next_change == intent.next_change
+        now, intent = intent.look_again, after

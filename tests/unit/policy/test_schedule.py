@@ -354,6 +354,15 @@ def test_since_is_known_however_long_ago_the_pause_began() -> None:
     assert schedule.span(utc("2026-12-31 00:00")).since == utc("2026-01-09 23:00")
 
 
+def test_what_began_more_than_400_days_ago_is_no_longer_told_however_long_the_list_is() -> None:
+    freeze: dict[str, Any] = {"windows": [{"from": "2025-01-01T00:00", "to": "2028-01-01T00:00"}]}
+    used, late = a_schedule(**freeze), utc("2026-12-31 00:00")
+
+    assert used.span(utc("2025-06-01 00:00")).since == utc("2024-12-31 23:00")
+    assert used.span(late) == a_schedule(**freeze).span(late)
+    assert used.span(late).since is None
+
+
 def test_a_change_further_away_than_400_days_is_not_told() -> None:
     schedule = a_schedule(timeZone="UTC", windows=[{"from": "2028-01-01T00:00", "to": "2028-01-02T00:00"}])
 
