@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..states import DesiredState
+from .states import DesiredState
 
 _STATES: Final = {str(state): state for state in (DesiredState.RUNNING, DesiredState.PAUSED)}
 

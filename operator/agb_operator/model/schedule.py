@@ -14,8 +14,11 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from .resource import ObjectKey
+from .schedule_status import ScheduleStatus, schedule_status_from_dict
 from .selector import LabelSelector, read_selector
 
+KIND: Final = "AgbPauseSchedule"
 PLURAL: Final = "agbpauseschedules"
 LONGEST_SPREAD: Final = timedelta(hours=4)
 
@@ -67,6 +70,12 @@ class AgbPauseSchedule:
     spread: timedelta = timedelta(0)
     enabled: bool = True
     problem: str = ""
+    status: ScheduleStatus = ScheduleStatus()
+
+    @property
+    def key(self) -> ObjectKey:
+        """What names it in its cluster."""
+        return ObjectKey(self.namespace, self.name, KIND)
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "AgbPauseSchedule":
@@ -91,6 +100,7 @@ class AgbPauseSchedule:
             spread=_spread(spec, problems),
             enabled=_enabled(spec, problems),
             problem="; ".join(problems),
+            status=schedule_status_from_dict(body.get("status")),
         )
 
 

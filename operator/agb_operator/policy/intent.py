@@ -6,12 +6,14 @@ again. Where schedules cannot be used or read, nobody wakes for that: see `_keep
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from ..model.override import Override
-from ..states import DesiredState
+from ..model.resource import AgbSession
+from ..model.states import DesiredState
+from ..model.status import NextChange
 from .schedule import FAR, Schedule
 
 OVERRIDE: Final = "Override"
@@ -22,14 +24,6 @@ SCHEDULE: Final = "Schedule/"
 
 _TOMORROW: Final = timedelta(days=1)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NextChange:
-    """When the clock alone changes what is wanted, and to what."""
-
-    at: datetime
-    state: DesiredState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +44,21 @@ class Subject:
     desired_state: str = ""
     why: str = ""
     next_change: NextChange | None = None
+
+    @classmethod
+    def of(cls, session: AgbSession) -> "Subject":
+        """Take from a resource what counts."""
+        status = session.status
+        return cls(
+            uid=session.uid,
+            labels=session.object_labels,
+            deleting=session.deleting,
+            paused=session.paused,
+            override=session.override,
+            desired_state=status.desired_state,
+            why=status.why,
+            next_change=status.next_change,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +84,9 @@ class Schedules:
     readable: bool = True
 
 
+NO_SCHEDULES: Final = Schedules()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """What is wanted of a session.
@@ -84,12 +96,20 @@ class Intent:
         why: Default, Spec, Override or Schedule/NAME, as in `status.why`.
         next_change: as in `status.nextChange`; None if the clock alone never changes `state`, or not within 400 days.
         look_again: when to decide again, if nothing else changes before; None if time alone makes no difference.
+        kept: nobody is heard to ask for the pause; it goes on because schedules cannot be used or read.
     """
 
     state: DesiredState
     why: str
     next_change: NextChange | None
     look_again: datetime | None
+    kept: bool = False
+
+    @property
+    def shown(self) -> NextChange | None:
+        """`next_change` in whole seconds, as a status holds it."""
+        change = self.next_change
+        return change and replace(change, at=change.at.replace(microsecond=0))
 
 
 class Voice(NamedTuple):
@@ -116,8 +136,10 @@ def decide(subject: Subject, schedules: Schedules, now: datetime) -> Intent:
     # A schedule that is gone keeps asleep who sleeps, and sends nobody to sleep.
     heard = [voice for voice in voices if voice.gone is None or subject.desired_state == DesiredState.PAUSED]
     state, why = hearing.wanted(now, heard, subject.desired_state, subject.why)
+    spoken = subject.paused or why == OVERRIDE or any(voice.asks for voice in heard)
     return Intent(
         state=state,
+        kept=state == DesiredState.PAUSED and not spoken,
         why=why,
         next_change=hearing.next_change(now, voices, state, why),
         look_again=hearing.look_again(now, voices),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agb_operator.model.override import Override, read_override
-from agb_operator.states import DesiredState
+from agb_operator.model.states import DesiredState
 from unit.builders import a_session
 
 UNTIL = datetime(2026, 11, 25, 22, tzinfo=UTC)

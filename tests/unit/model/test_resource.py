@@ -156,12 +156,6 @@ def test_the_session_is_the_adopted_one_or_the_one_noted_in_the_status() -> None
     assert a_session().session_id == ""
 
 
-def test_the_desired_state_follows_paused_until_deletion_begins() -> None:
-    assert a_session().desired == DesiredState.RUNNING
-    assert a_session(paused=True).desired == DesiredState.PAUSED
-    assert a_session(paused=True, deleting=True).desired == DesiredState.GONE
-
-
 def test_a_secret_is_read_from_its_default_entry() -> None:
     assert a_session(credentials={"secretRef": {"name": "agb"}}).secret == SecretRef("agb", "apiKey")
     assert a_session(credentials={"secretRef": {"name": "agb", "key": "k"}}).secret == SecretRef("agb", "k")

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agb_operator.model.override import Override
+from agb_operator.model.states import DesiredState
 from agb_operator.policy.intent import Deleted, Intent, NextChange, Schedules, Subject, decide, hear
 from agb_operator.policy.schedule import Schedule
-from agb_operator.states import DesiredState
 from unit.policy.clockwork import a_schedule, utc
 
 RUNNING, PAUSED, GONE = DesiredState.RUNNING, DesiredState.PAUSED, DesiredState.GONE
