@@ -5,7 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agb_operator.control.intents import Intents
+from agb_operator.control.schedule_store import Reading, ScheduleStore
 from agb_operator.control.store import Store
+from agb_operator.model.clock import Clock
 from agb_operator.model.errors import AgbError
 from agb_operator.model.resource import FINALIZER, UID_LABEL, AgbSession
 from agb_operator.model.states import Observation, SessionState, state_of
@@ -272,6 +275,13 @@ class Story:
 
 
 SEEN = a_status(session_status="RUNNING", phase=Phase.RUNNING)
+
+
+def no_schedules() -> Intents:
+    """Build what says what is wanted where there are no schedules."""
+    schedules = ScheduleStore(namespaces=())
+    schedules.note(None, Reading.LISTED)
+    return Intents(schedules=schedules, clock=Clock(now=lambda: 0.0, wall=lambda: NOW, jitter=lambda: 0.5))
 
 
 def store_of(*sessions: AgbSession) -> Store:

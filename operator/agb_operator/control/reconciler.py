@@ -41,6 +41,7 @@ from ..policy.plan import FINAL, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
 from .evidence import Gatherer
+from .intents import Intents
 from .memory import Memory, Remembered, Unwritten
 from .status_writer import StatusWriter
 from .store import Store
@@ -66,6 +67,7 @@ class Reconciler:
     gatherer: Gatherer
     status_writer: StatusWriter
     creation: Creation
+    intents: Intents
     metrics: Metrics
     """Counts drifts and errors."""
     cluster_name: str
@@ -95,11 +97,19 @@ class Reconciler:
         if waiting is not None and waiting.asks == session.asks:
             await self._write(session, remembered, waiting.status, waiting.events)
             return 0.0
+        if not session.deleting and not self.intents.known(session):
+            return None  # nobody is paused or resumed before schedules are known, and whoever needs a pass gets it then
         judgement = self.claims.judge(session)
         if isinstance(judgement, Undecided):
             return UNDECIDED
         recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
-        given = Input(session=session, now=self.clock.wall(), recalled=recalled, cluster_name=self.cluster_name)
+        given = Input(
+            session=session,
+            now=self.clock.wall(),
+            intent=self.intents.of(session),
+            recalled=recalled,
+            cluster_name=self.cluster_name,
+        )
         plan = before_looking(given) or unreported(given, remembered)
         if plan is not None:
             return await self._carry_out(given, remembered, plan, None)
@@ -151,7 +161,9 @@ class Reconciler:
         session = given.session
         current = self.store.get(session.key)
         if plan.action != Action.NONE and (current is None or current.asks != session.asks):
-            return 0.0  # what is wanted has changed during the look
+            return 0.0  # the resource has changed during the look
+        if plan.action != Action.NONE and current is not None and self.intents.of(current).state != given.desired:
+            return 0.0  # what is wanted has changed by the clock or by a schedule
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
             await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)
             remembered.cluster.end()
@@ -218,6 +230,9 @@ class Reconciler:
             raise
         finally:
             remembered.called_at = self.clock.now()
+        due = session.status.next_change
+        if due is not None and due.state == given.desired and plan.action in (Action.PAUSE, Action.RESUME):
+            self.metrics.edge(max(0.0, (self.clock.wall() - due.at).total_seconds()))
         if plan.status is None or plan.status.operation is None:
             return plan
         operation = replace(plan.status.operation, request_id=accepted.request_id)

@@ -32,6 +32,8 @@ SESSIONS: Final = f"/apis/{GROUP_VERSION}"
 _ALL_SESSIONS: Final = f"{SESSIONS}/agbsessions"
 _SESSIONS: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbsessions"
 _SESSION: Final = _SESSIONS + "/{name}"
+_ALL_SCHEDULES: Final = f"{SESSIONS}/agbpauseschedules"
+_SCHEDULES: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbpauseschedules"
 _SECRET: Final = "/api/v1/namespaces/{namespace}/secrets/{name}"  # noqa: S105
 _EVENTS: Final = "/api/v1/namespaces/{namespace}/events"
 _LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
@@ -134,6 +136,38 @@ class Cluster:
             token = page["metadata"].get("continue", "")
             if not token:
                 return found
+
+    # AgbPauseSchedules
+
+    def schedules_url(self, namespace: str | None) -> str:
+        """Give the address of the schedules of one namespace or of all."""
+        return self.server + (_ALL_SCHEDULES if namespace is None else _SCHEDULES.format(namespace=namespace))
+
+    async def serves_schedules(self) -> bool:
+        """Tell whether the resource is installed."""
+        served = await self._connection.request(Request(path=SESSIONS))
+        return "agbpauseschedules" in {item["name"] for item in served["resources"]}
+
+    async def list_schedules(self, namespace: str | None = None) -> tuple[list[dict[str, Any]], str]:
+        """List the schedules of one namespace or of all, with the version to watch from."""
+        if namespace is None:
+            answer = await self._connection.request(Request(path=_ALL_SCHEDULES))
+        else:
+            answer = await self._ask(_SCHEDULES, namespace)
+        if answer.get("kind") != "AgbPauseScheduleList":  # an empty answer means that all objects are gone
+            raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+        return list(answer.get("items") or ()), str(answer["metadata"]["resourceVersion"])
+
+    async def patch_schedule_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge `patch` into the status of exactly this version of a schedule; returns the schedule.
+
+        Raises:
+            Conflict: the schedule has changed since `resource_version`, or is another one of the same name.
+        """
+        body = {"metadata": {"resourceVersion": resource_version}, "status": patch}
+        return await self._patch(_SCHEDULES + "/{name}/status", namespace, name, body)
 
     # Secrets and Events
 

@@ -7,7 +7,7 @@ which becomes the reason `InvalidSchedule`. Cron expressions are read in `policy
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from importlib.resources import files
@@ -70,7 +70,7 @@ class AgbPauseSchedule:
     spread: timedelta = timedelta(0)
     enabled: bool = True
     problem: str = ""
-    status: ScheduleStatus = ScheduleStatus()
+    status: ScheduleStatus = field(default_factory=ScheduleStatus)
 
     @property
     def key(self) -> ObjectKey:

@@ -15,7 +15,6 @@ from agb_operator.model.resource import (
     SecretRef,
     parse_duration,
 )
-from agb_operator.model.states import DesiredState
 from agb_operator.model.status import SessionStatus
 from unit.builders import IMAGE, NOW, a_body, a_session, a_status, later
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from agb_operator.model.override import Override
 from agb_operator.model.states import DesiredState
-from agb_operator.policy.intent import Deleted, Intent, NextChange, Schedules, Subject, decide, hear
+from agb_operator.model.status import NextChange
+from agb_operator.policy.intent import Deleted, Intent, Schedules, Subject, decide, hear
 from agb_operator.policy.schedule import Schedule
 from unit.policy.clockwork import a_schedule, utc
 
