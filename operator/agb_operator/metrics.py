@@ -140,11 +140,17 @@ class Metrics:
         )
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
-    def show_schedules(self, *, asks: Counts, invalid: Counts, wanted: Counts) -> None:
+    def show_schedules(self, *, asks: Counts, invalid: Counts, unsettled: Counts, wanted: Counts) -> None:
         """Show what schedules ask for and what is wanted of sessions, read at each scrape; to be called once."""
         for name, documentation, labels, counts in (
             ("agb_schedules", "AgbPauseSchedules by what they ask for.", ("namespace", "asks"), asks),
             ("agb_schedules_invalid", "AgbPauseSchedules that cannot be used.", ("namespace",), invalid),
+            (
+                "agb_schedules_unsettled",
+                "AgbPauseSchedules of which some session is not Ready as it is wanted.",
+                ("namespace",),
+                unsettled,
+            ),
             (
                 "agb_sessions_wanted",
                 "AgbSessions by what is wanted of them and who decides that: Default, Spec, Override or Schedule.",

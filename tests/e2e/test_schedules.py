@@ -71,9 +71,7 @@ def test_an_edge_puts_a_session_to_sleep_and_the_next_one_wakes_it_by_writes_to_
     eventually(lambda: "PauseEnded" in tenant.must("get", "events"))
 
 
-def test_an_edit_an_override_and_a_typo_are_followed_at_once(
-    tenant: Tenant, kubectl: Kubectl, session_id: str
-) -> None:
+def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kubectl: Kubectl, session_id: str) -> None:
     schedule(tenant, kubectl, **ALL_DAY)
     tenant.until_phase("a", "Paused", within=10)
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)

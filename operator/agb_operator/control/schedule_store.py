@@ -86,6 +86,10 @@ class ScheduleStore:
         """Count those by namespace that cannot be used."""
         return Counter((key.namespace,) for key in self._resources if self.schedule(key).problem)
 
+    def unsettled(self) -> Counter[tuple[str]]:
+        """Count those by namespace of which some session is not as it is wanted."""
+        return Counter((s.namespace,) for s in self._resources.values() if s.status.sessions != s.status.settled)
+
     def put(self, resource: AgbPauseSchedule) -> bool:
         """Take in a resource; tells whether what it asks for may have changed."""
         key = resource.key

@@ -228,7 +228,9 @@ def assemble(
         depth=lambda: queue.depth,
         open_breakers=credentials.open_breakers,
     )
-    metrics.show_schedules(asks=schedules.asks, invalid=schedules.invalid, wanted=intents.wanted)
+    metrics.show_schedules(
+        asks=schedules.asks, invalid=schedules.invalid, unsettled=schedules.unsettled, wanted=intents.wanted
+    )
     return Parts(
         metrics=metrics,
         store=store,
