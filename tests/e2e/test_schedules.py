@@ -32,7 +32,8 @@ def schedule(tenant: Tenant, kubectl: Kubectl, **spec: Any) -> None:
 
 def seen(tenant: Tenant) -> Mapping[str, Any]:
     found: dict[str, Any] = json.loads(tenant.must("get", "agbpauseschedule", "nights", "-o", "json"))
-    return found["status"]
+    status: dict[str, Any] = found["status"]
+    return status
 
 
 @pytest.fixture

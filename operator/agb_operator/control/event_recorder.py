@@ -85,9 +85,7 @@ class EventRecorder:
         at = self.clock.wall()
         # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
         self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
-        recorded = RecordedEvent(
-            event=event, key=about.key, uid=about.uid, at=at, event_id=f"{self._nanoseconds:x}"
-        )
+        recorded = RecordedEvent(event=event, key=about.key, uid=about.uid, at=at, event_id=f"{self._nanoseconds:x}")
         waiting = _Waiting(recorded=recorded)
         if not self._spend(about.uid):
             _drop(recorded, f"the object had {BURST} at once, and has one more every {REFILL / 60:g} minutes")

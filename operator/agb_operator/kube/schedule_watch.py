@@ -25,6 +25,7 @@ LOOK_FOR: Final = 60.0
 """Seconds between two looks for a resource that is not installed."""
 REFUSED_PAUSE: Final = 10.0
 """Seconds between two lists that the API server does not allow."""
+TOO_MANY: Final = 429
 RETRY: Final = 2.0
 """Seconds until a list or a watch that failed is tried again."""
 
@@ -94,20 +95,21 @@ class ScheduleWatch:
     async def _watch(self, scope: str | None, version: str) -> None:
         """Hand on the events since a version; ends when the next thing to do is to list again."""
         while version:
-            forbidden = False
+            refused = False
 
-            def note_forbidden(path: str) -> None:
-                nonlocal forbidden
-                forbidden = True
-                self.sink.refused(scope, f"watch of {path}: HTTP 403")
+            def note_refused(path: str, status: int) -> None:
+                nonlocal refused
+                if status != TOO_MANY:
+                    refused = True
+                    self.sink.refused(scope, f"watch of {path}: HTTP {status}")
 
             try:
-                async with await self.cluster.open_session(lambda _: None, note_forbidden) as session:
+                async with await self.cluster.open_session(lambda _: None, note_refused) as session:
                     version = await self._one_watch(session, scope, version)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 logger.info("the watch of AgbPauseSchedules broke off: %s", error)
                 version = ""
-            if not version or forbidden:
+            if not version or refused:
                 await asyncio.sleep(RETRY)
                 return
 

@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agb_operator.model.states import DesiredState
 from agb_operator.model.status import (
     Condition,
+    NextChange,
     OperationState,
     OperationType,
     Phase,
