@@ -16,6 +16,14 @@ _AS_IN_KUBERNETES = ConfigDict(alias_generator=to_camel)
 _KNOWN = Field(exclude_if=lambda value: value is None)
 
 
+class ScheduleReason(StrEnum):
+    """Reasons of a schedule's conditions; stable words that scripts and alerts may rely on."""
+
+    ACTIVE = "Active"
+    DISABLED = "Disabled"
+    INVALID_SCHEDULE = "InvalidSchedule"
+
+
 class Asks(StrEnum):
     """What a schedule asks for."""
 

@@ -72,9 +72,6 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     FINALIZER_REFUSED = "FinalizerRefused"
     API_UNAVAILABLE = "ApiUnavailable"
-    ACTIVE = "Active"
-    DISABLED = "Disabled"
-    INVALID_SCHEDULE = "InvalidSchedule"
 
 
 class Phase(StrEnum):
@@ -173,7 +170,7 @@ class ConditionDraft:
     """What a condition is to say; `SessionStatus.saying` adds generation and transition time."""
 
     status: Truth
-    reason: Reason
+    reason: StrEnum
     message: str
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..model.event import Event
-from ..model.schedule_status import Asks, NextAsk, ScheduleStatus
-from ..model.status import ConditionDraft, Reason, Truth, timestamp
+from ..model.schedule_status import Asks, NextAsk, ScheduleReason, ScheduleStatus
+from ..model.status import ConditionDraft, Truth, timestamp
 from .schedule import Schedule
 
 
@@ -51,23 +51,23 @@ def report_of(
 def _ready(schedule: Schedule, asks: Asks | None, change: NextAsk | None, sessions: int) -> ConditionDraft:
     if schedule.problem:
         text = f"The schedule cannot be used, and whoever sleeps by it sleeps on: {schedule.problem}."
-        return ConditionDraft(status=Truth.FALSE, reason=Reason.INVALID_SCHEDULE, message=text)
+        return ConditionDraft(status=Truth.FALSE, reason=ScheduleReason.INVALID_SCHEDULE, message=text)
     if not schedule.resource.enabled:
         text = "The schedule asks for nothing, because spec.enabled is false."
-        return ConditionDraft(status=Truth.TRUE, reason=Reason.DISABLED, message=text)
+        return ConditionDraft(status=Truth.TRUE, reason=ScheduleReason.DISABLED, message=text)
     if not sessions:
         text = "No AgbSession of this namespace has these labels."
     else:
         until = "" if change is None else f" until {timestamp(change.at)}"
         text = f"It asks for {'a pause' if asks == Asks.PAUSED else 'nothing'}{until}."
-    return ConditionDraft(status=Truth.TRUE, reason=Reason.ACTIVE, message=text)
+    return ConditionDraft(status=Truth.TRUE, reason=ScheduleReason.ACTIVE, message=text)
 
 
 def _events(before: ScheduleStatus, status: ScheduleStatus) -> tuple[Event, ...]:
-    if status.ready.reason == Reason.INVALID_SCHEDULE:
+    if status.ready.reason == ScheduleReason.INVALID_SCHEDULE:
         if before.ready.message == status.ready.message:
             return ()
-        return (Event(reason=Reason.INVALID_SCHEDULE, message=status.ready.message, warning=True),)
+        return (Event(reason=ScheduleReason.INVALID_SCHEDULE, message=status.ready.message, warning=True),)
     if status.asks == before.asks:
         return ()
     if status.asks == Asks.PAUSED:
