@@ -37,11 +37,14 @@ EVERYTHING = SessionStatus(
         started_at=NOW,
         finished_at=NOW,
         request_id="7C0E",
+        sent_with="w",
         attempts=1,
         message="AGB refused it.",
     ),
     labels={"team": "a"},
     recreations=("2026-03-01T12:00:00Z",),
+    may_have_duplicates=True,
+    seen_with="w",
     last_handled_reconcile_at="now",
     conditions=(
         Condition(

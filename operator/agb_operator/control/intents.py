@@ -37,6 +37,10 @@ class Intents:
         self.ask_again(session.key, intent.look_again)
         return intent
 
+    def hold(self, state: DesiredState, session: AgbSession, current: AgbSession | None) -> bool:
+        """Tell whether a resource is what it was, and this is still wanted of its session."""
+        return current is not None and current.asks == session.asks and self.of(current).state == state
+
     def last(self, session: AgbSession) -> Intent:
         """Give the last answer: it holds until `due` names the session or somebody changes something."""
         uid, intent = self._last.get(session.key, ("", None))

@@ -59,7 +59,6 @@ class Reconciler:
     """Carries out passes; safe for many keys at once, and for one pass per key at a time."""
 
     store: Store
-    """The resources as the watch says."""
     claims: Claims
     memory: Memory
     credentials: Credentials
@@ -69,7 +68,6 @@ class Reconciler:
     creation: Creation
     intents: Intents
     metrics: Metrics
-    """Counts drifts and errors."""
     cluster_name: str
     """Value of the label `agb-operator-cluster` on created sessions."""
     clock: Clock
@@ -97,19 +95,12 @@ class Reconciler:
         if waiting is not None and waiting.asks == session.asks:
             await self._write(session, remembered, waiting.status, waiting.events)
             return 0.0
-        if not session.deleting and not self.intents.known(session):
-            return None  # nobody is paused or resumed before schedules are known, and whoever needs a pass gets it then
         judgement = self.claims.judge(session)
         if isinstance(judgement, Undecided):
             return UNDECIDED
         recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
-        given = Input(
-            session=session,
-            now=self.clock.wall(),
-            intent=self.intents.of(session),
-            recalled=recalled,
-            cluster_name=self.cluster_name,
-        )
+        now, wanted = self.clock.wall(), self.intents.of(session)
+        given = Input(session=session, now=now, intent=wanted, recalled=recalled, cluster_name=self.cluster_name)
         plan = before_looking(given) or unreported(given, remembered)
         if plan is not None:
             return await self._carry_out(given, remembered, plan, None)
@@ -159,11 +150,8 @@ class Reconciler:
         self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient | None
     ) -> float | None:
         session = given.session
-        current = self.store.get(session.key)
-        if plan.action != Action.NONE and (current is None or current.asks != session.asks):
-            return 0.0  # the resource has changed during the look
-        if plan.action != Action.NONE and current is not None and self.intents.of(current).state != given.desired:
-            return 0.0  # what is wanted has changed by the clock or by a schedule
+        if plan.action != Action.NONE and not self.intents.hold(given.desired, session, self.store.get(session.key)):
+            return 0.0  # what is wanted has changed during the look
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
             await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)
             remembered.cluster.end()
@@ -230,9 +218,6 @@ class Reconciler:
             raise
         finally:
             remembered.called_at = self.clock.now()
-        due = session.status.next_change
-        if due is not None and due.state == given.desired and plan.action in (Action.PAUSE, Action.RESUME):
-            self.metrics.edge(max(0.0, (self.clock.wall() - due.at).total_seconds()))
         if plan.status is None or plan.status.operation is None:
             return plan
         operation = replace(plan.status.operation, request_id=accepted.request_id)

@@ -6,7 +6,7 @@ Owns the wiring and nothing else: what a part does stands with the part, who sta
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -180,8 +180,13 @@ def assemble(
         clock=clock,
     )
 
-    def reconcile(key: ObjectKey) -> Awaitable[float | None]:
-        return schedule_reconciler.reconcile(key) if key.kind == SCHEDULE else reconciler.reconcile(key)
+    async def reconcile(key: ObjectKey) -> float | None:
+        if key.kind == SCHEDULE:
+            return await schedule_reconciler.reconcile(key)
+        session = store.get(key)
+        if session is not None and not session.deleting and not intents.known(session):
+            return None  # nobody is paused or resumed before schedules are known, and whoever needs a pass gets it then
+        return await reconciler.reconcile(key)
 
     deadline = pass_deadline(workers=settings.workers, qps=settings.api_qps)
     passes = Progress(
