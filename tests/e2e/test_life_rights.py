@@ -147,7 +147,7 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
 
     going.must("delete", "rolebinding", BINDING)
     control_plane.restart_apiserver()  # every watch is asked for anew, as it is once a minute
-    eventually(lambda: "may not be watched (HTTP 403)" in operator.text())
+    eventually(lambda: "cannot be watched (HTTP 403)" in operator.text())
     staying.patch("s", paused=False)
     staying.wait("s", "Paused=False")
     assert operator.get("/healthz") == (200, "event loop: ok\nwatch: ok\nworkers: ok\n")
