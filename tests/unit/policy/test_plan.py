@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agb_operator.model.status import ConditionDraft, OperationType, Phase, Reason, SessionStatus, Truth
 from agb_operator.policy.plan import WAYS_OUT, Draft, Input, Plan, Recalled, finish
-from unit.builders import ID, NOW, a_session, a_status, an_operation, carried_on, conditions, later
+from unit.builders import NOW, a_session, a_status, an_operation, carried_on, conditions, later
 
 MOVING = ConditionDraft(status=Truth.FALSE, reason=Reason.RESUMING, message="AGB is resuming the session.")
 DRAFT = Draft(status=a_status(reason="Running", ready=Truth.TRUE), ready=MOVING, paused=MOVING)
@@ -85,4 +85,3 @@ def test_an_operation_that_began_by_a_clock_ahead_of_ours_is_as_old_as_we_know_o
 
 def test_a_status_without_a_word_says_so() -> None:
     assert SessionStatus().ready.reason == ""
-    assert ID
