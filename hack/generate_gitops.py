@@ -13,7 +13,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 ARGOCD = ROOT / "docs" / "gitops" / "argocd"
-SCRIPTS = ARGOCD / "resource_customizations" / "agb.cloud" / "AgbSession"
+CUSTOMIZATIONS = ARGOCD / "resource_customizations" / "agb.cloud"
+SCRIPTS = CUSTOMIZATIONS / "AgbSession"
+KINDS = ("AgbSession", "AgbPauseSchedule")
 CONFIG_MAP = ARGOCD / "argocd-cm.yaml"
 ACTIONS = ("pause", "resume", "reconcile")
 _HEADER = """\
@@ -43,7 +45,10 @@ def config_map() -> str:
         ],
     }
     data = {
-        "resource.customizations.health.agb.cloud_AgbSession": (SCRIPTS / "health.lua").read_text(),
+        **{
+            f"resource.customizations.health.agb.cloud_{kind}": (CUSTOMIZATIONS / kind / "health.lua").read_text()
+            for kind in KINDS
+        },
         "resource.customizations.actions.agb.cloud_AgbSession": _dump(actions),
     }
     return _HEADER + _dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": data})

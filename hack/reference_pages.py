@@ -56,6 +56,13 @@ def metrics_page() -> str:
     metrics.show(
         phases=lambda: {("ns", "Paused"): 1}, stalled=lambda: {("ns", "Lost"): 1}, depth=lambda: 0, open_breakers=dict
     )
+    metrics.show_schedules(
+        asks=lambda: {("ns", "Paused"): 1},
+        invalid=lambda: {("ns",): 1},
+        unsettled=lambda: {("ns",): 1},
+        wanted=lambda: {("ns", "Paused", "Spec"): 1},
+    )
+    metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 1.0)
     metrics.api_call("getSession", "200", 0.1)
     text = metrics.page()[0].decode()

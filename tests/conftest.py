@@ -1,9 +1,10 @@
-"""What all tests on the real API server share: one control plane for each test process, with the CRD installed."""
+"""What all tests on the real API server share: one control plane for each test process, with the CRDs installed."""
 
 import asyncio
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from e2e.stack import eventually, until_established
 from kubectl import Kubectl
 
 TESTS = Path(__file__).resolve().parent
-CRD_FILE = TESTS.parent / "crds" / "agbsessions.yaml"
+CRDS = TESTS.parent / "crds"
 SLOW_FIRST = ("reliability", "chaos", "e2e", "chart", "control_plane", "benchmarks", "monitoring", "properties")
 """Folders of the tests that mostly wait: were they last, all processes but one would be idle at the end."""
 
@@ -58,14 +59,19 @@ def control_plane() -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def kubectl(control_plane: ControlPlane, kubectl_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    """The administrator's kubectl for an API server that serves AgbSessions."""
+    """The administrator's kubectl for an API server that serves our kinds."""
     kubectl = Kubectl(
         program=kubectl_program, kubeconfig=control_plane.kubeconfig, home=tmp_path_factory.mktemp("home")
     )
-    installed = kubectl("apply", "-f", str(CRD_FILE))
+    installed = kubectl("apply", "-f", str(CRDS))
     assert installed.succeeded, installed.err
-    assert installed.err == "", "the API server warns about the CRD"
-    until_established(kubectl, f"--filename={CRD_FILE}")
+    assert installed.err == "", "the API server warns about a CRD"
+    until_established(kubectl, f"--filename={CRDS}")
     # The schema is published a second or more later, and some tests read it.
-    eventually(lambda: kubectl("explain", "agbsessions").succeeded)
+    for plural in ("agbsessions", "agbpauseschedules"):
+        eventually(partial(_explained, kubectl, plural))
     return kubectl
+
+
+def _explained(kubectl: Kubectl, plural: str) -> bool:
+    return kubectl("explain", plural).succeeded

@@ -47,6 +47,9 @@ class FakeCluster:
     on_secret_read: Callable[[str], Awaitable[None]] | None = None
     on_event: Callable[[str], Awaitable[None]] | None = None
     listeners: list[Listener] = field(default_factory=list)
+    schedules: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    schedule_listeners: list[Listener] = field(default_factory=list)
+    schedule_writes: list[dict[str, Any]] = field(default_factory=list)
     watch_delay: float = 0.002
     is_busy: bool = False
     _version: int = 100
@@ -86,6 +89,27 @@ class FakeCluster:
         known = self.objects[namespace, name]
         merged = {k: v for k, v in {**known["spec"], **spec}.items() if v is not None}
         self.apply(namespace, name, merged)
+
+    def label(self, namespace: str, name: str, **labels: str) -> None:
+        """Set labels of the resource."""
+        known = self.objects[namespace, name]
+        known["metadata"]["labels"] = {**known["metadata"].get("labels", {}), **labels}
+        self._changed("MODIFIED", known)
+
+    def apply_schedule(self, namespace: str, name: str, spec: Mapping[str, Any]) -> None:
+        """Create an AgbPauseSchedule, or replace the spec of one that exists."""
+        known = self.schedules.get((namespace, name))
+        kind = "ADDED" if known is None else "MODIFIED"
+        if known is None:
+            meta = {"namespace": namespace, "name": name, "uid": f"uid-{self._version}", "generation": 0}
+            known = self.schedules[namespace, name] = {"metadata": meta, "status": {"observedGeneration": -1}}
+        known["spec"] = dict(spec)
+        known["metadata"]["generation"] += 1
+        self._schedule_changed(kind, known)
+
+    def delete_schedule(self, namespace: str, name: str) -> None:
+        """Delete an AgbPauseSchedule."""
+        self._schedule_changed("DELETED", self.schedules.pop((namespace, name)))
 
     def annotate(self, namespace: str, name: str, **annotations: str) -> None:
         """Set annotations of ours: `reconcile_requested_at` is agb.cloud/reconcile-requested-at."""
@@ -144,6 +168,20 @@ class FakeCluster:
         answer = copy.deepcopy(known)
         await self._travel()
         return answer
+
+    async def patch_schedule_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        await self._travel()
+        known = self.schedules.get((namespace, name))
+        if known is None:
+            raise ObjectNotFound(f"AgbPauseSchedule {namespace}/{name} is not there", http_status=404)
+        if known["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"AgbPauseSchedule {namespace}/{name} has changed", http_status=409)
+        known["status"] = _merged(known["status"], patch)
+        self.schedule_writes.append(copy.deepcopy(known["status"]))
+        self._schedule_changed("MODIFIED", known)
+        return copy.deepcopy(known)
 
     async def set_finalizers(
         self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
@@ -215,6 +253,12 @@ class FakeCluster:
         self._version += 1
         known["metadata"]["resourceVersion"] = str(self._version)
         self._tell(kind, known)
+
+    def _schedule_changed(self, kind: str, known: dict[str, Any]) -> None:
+        self._version += 1
+        known["metadata"]["resourceVersion"] = str(self._version)
+        for listener in self.schedule_listeners:
+            asyncio.get_running_loop().call_later(self.watch_delay, listener, kind, copy.deepcopy(known))
 
     def _remove(self, known: dict[str, Any]) -> None:
         self._version += 1

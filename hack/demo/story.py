@@ -1,6 +1,7 @@
 """What the demo shows, and what it leaves behind: nothing that was not there before."""
 
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +12,8 @@ from .stage import KEY, ROOT, Stage
 NAMESPACE: Final = "agb-demo"
 CRD: Final = "crds/agbsessions.yaml"
 CRD_NAME: Final = "customresourcedefinition.apiextensions.k8s.io/agbsessions.agb.cloud"
+OVERRIDE: Final = timedelta(seconds=8)
+"""How long the override of the demo holds: longer than AGB takes to pause the session."""
 MANIFEST: Final = "hack/demo/batch-7.yaml"
 
 
@@ -70,6 +73,16 @@ class Story:
             tell.run("kubectl get agbsessions")
             tell.say("And on again.")
             tell.run("""kubectl patch agbsession batch-7 --type=merge -p '{"spec":{"paused":false}}'""")
+            tell.timed("kubectl wait --for=condition=Ready agbsession/batch-7 --timeout=60s")
+            tell.say(
+                "A word that lapses by itself: asleep for some seconds, whatever else asks. Nobody has to undo it."
+            )
+            until = (datetime.now(UTC) + OVERRIDE).strftime("%Y-%m-%dT%H:%M:%SZ")
+            override = f'{{"spec":{{"override":{{"state":"Paused","until":"{until}"}}}}}}'
+            tell.run(f"kubectl patch agbsession batch-7 --type=merge -p '{override}'")
+            tell.timed("kubectl wait --for=condition=Paused agbsession/batch-7 --timeout=60s")
+            tell.run("kubectl get agbsessions")
+            tell.timed("kubectl wait --for=condition=Paused=False agbsession/batch-7 --timeout=60s")
             tell.timed("kubectl wait --for=condition=Ready agbsession/batch-7 --timeout=60s")
             tell.say("What it has been through:")
             tell.run("kubectl describe agbsession batch-7")

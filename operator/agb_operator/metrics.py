@@ -25,11 +25,12 @@ from prometheus_client.registry import Collector
 from . import __version__
 
 _OPERATION_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_LATENESS_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _REQUEST_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 _CODES: Final = frozenset({"200", "400", "401", "403", "404", "409", "429", "500", "502", "503", "504", "error"})
 """Codes that a person would ask for; the others are told by their class."""
 
-Counts = Callable[[], Mapping[tuple[str, str], int] | Mapping[tuple[str], int]]
+Counts = Callable[[], Mapping[tuple[str, str], int] | Mapping[tuple[str], int] | Mapping[tuple[str, str, str], int]]
 """Reads how many objects there are, by the values of the labels."""
 
 
@@ -76,6 +77,18 @@ class Metrics:
         self._drift = Counter(
             "agb_drift",
             "Settled sessions that were found paused or resumed by somebody else.",
+            registry=registry,
+        )
+        self._lateness = Histogram(
+            "agb_schedule_lateness_seconds",
+            "Time from the moment at which the clock wants a session paused or awake until AGB accepted the call.",
+            buckets=_LATENESS_BUCKETS,
+            registry=registry,
+        )
+        self._overrides = Counter(
+            "agb_override_changes",
+            "Overrides that people or clients set, by the state that they ask for.",
+            ["state"],
             registry=registry,
         )
         self._leader = Gauge("agb_leader", "1 while this replica works, 0 while it stands by.", registry=registry)
@@ -127,6 +140,26 @@ class Metrics:
         )
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
+    def show_schedules(self, *, asks: Counts, invalid: Counts, unsettled: Counts, wanted: Counts) -> None:
+        """Show what schedules ask for and what is wanted of sessions, read at each scrape; to be called once."""
+        for name, documentation, labels, counts in (
+            ("agb_schedules", "AgbPauseSchedules by what they ask for.", ("namespace", "asks"), asks),
+            ("agb_schedules_invalid", "AgbPauseSchedules that cannot be used.", ("namespace",), invalid),
+            (
+                "agb_schedules_unsettled",
+                "AgbPauseSchedules of which some session is not Ready as it is wanted.",
+                ("namespace",),
+                unsettled,
+            ),
+            (
+                "agb_sessions_wanted",
+                "AgbSessions by what is wanted of them and who decides that: Default, Spec, Override or Schedule.",
+                ("namespace", "state", "why"),
+                wanted,
+            ),
+        ):
+            self._registry.register(_Counted(name, documentation, labels, counts))
+
     def operation(self, operation: str, result: str, seconds: float) -> None:
         """Count an operation that ended as `result` (Succeeded, Failed) after `seconds`."""
         self._operations.labels(operation, result).observe(seconds)
@@ -147,6 +180,14 @@ class Metrics:
     def drift(self) -> None:
         """Count a session that somebody else paused or resumed."""
         self._drift.inc()
+
+    def edge(self, seconds: float) -> None:
+        """Measure how late AGB accepted what the clock wants."""
+        self._lateness.observe(seconds)
+
+    def override(self, state: str) -> None:
+        """Count an override that is new."""
+        self._overrides.labels(state).inc()
 
     def leader(self, leads: bool) -> None:
         """Note whether this replica works."""

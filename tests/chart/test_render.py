@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+import generate_chart
 from agb_operator.__main__ import main
 from agb_operator.process.settings import Settings, read_settings
 from chart.helm import CI_VALUES, Helm, Manifest, only, operator_container
@@ -88,6 +89,8 @@ def test_cluster_wide_the_operator_holds_these_rights_and_no_others(helm: Helm) 
     assert only(objects, "ClusterRole", "agb-operator")["rules"] == [
         {"apiGroups": ["agb.cloud"], "resources": ["agbsessions"], "verbs": ["get", "list", "watch", "patch"]},
         {"apiGroups": ["agb.cloud"], "resources": ["agbsessions/status"], "verbs": ["patch"]},
+        {"apiGroups": ["agb.cloud"], "resources": ["agbpauseschedules"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["agb.cloud"], "resources": ["agbpauseschedules/status"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
     ]
@@ -226,15 +229,55 @@ def test_more_than_one_replica_is_guarded_and_spread(helm: Helm, replicas: int, 
     assert "--leader-election" in operator_container(objects)["args"], "a rolling update overlaps even with one"
 
 
-def test_the_crd_is_the_projects_own_and_can_be_left_out(helm: Helm) -> None:
-    source = yaml.safe_load((CHART.parent.parent / "crds" / "agbsessions.yaml").read_text())
-    crd = only(helm.template(), "CustomResourceDefinition")
+@pytest.mark.parametrize("plural", generate_chart.PLURALS)
+def test_the_crds_are_the_projects_own_and_can_be_left_out(helm: Helm, plural: str) -> None:
+    source, name = crd_source(plural), f"{plural}.agb.cloud"
+    crd = only(helm.template(), "CustomResourceDefinition", name)
     assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert {**crd, "metadata": {"name": crd["metadata"]["name"]}} == source
-    given_up = only(helm.template(values={"crds": {"keep": False}}), "CustomResourceDefinition")
+    assert {**crd, "metadata": {"name": name}} == source
+    given_up = only(helm.template(values={"crds": {"keep": False}}), "CustomResourceDefinition", name)
     assert "annotations" not in given_up["metadata"]
     without = helm.template(values={"crds": {"enabled": False}})
     assert not [item for item in without if item["kind"] == "CustomResourceDefinition"]
+
+
+def test_every_crd_is_in_the_chart() -> None:
+    assert {path.stem for path in generate_chart.CRDS.glob("*.yaml")} == set(generate_chart.PLURALS)
+
+
+def test_the_rule_that_asks_the_api_server_for_the_zone_can_be_left_out_and_nothing_else_with_it(helm: Helm) -> None:
+    objects = helm.template(values={"crds": {"timeZoneRule": False}})
+    crd = only(objects, "CustomResourceDefinition", "agbpauseschedules.agb.cloud")
+    source = crd_source("agbpauseschedules")
+    rules = spec_of(source)["timeZone"]["x-kubernetes-validations"]
+    (asks,) = [rule for rule in rules if "getHours" in rule["rule"]]
+    rules.remove(asks)
+    assert crd["spec"] == source["spec"]
+
+
+def crd_source(plural: str) -> Manifest:
+    source: Manifest = yaml.safe_load((generate_chart.CRDS / f"{plural}.yaml").read_text())
+    return source
+
+
+def spec_of(crd: Manifest) -> Manifest:
+    schema: Manifest = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    fields: Manifest = schema["properties"]["spec"]["properties"]
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("schedules", "changed"),
+    [("edit", ["agbsessions", "agbpauseschedules"]), ("view", ["agbsessions"])],
+)
+def test_who_may_edit_a_namespace_may_change_its_schedules_unless_they_stay_with_the_administrator(
+    helm: Helm, schedules: str, changed: list[str]
+) -> None:
+    objects = helm.template(values={"rbac": {"aggregateSchedules": schedules}})
+    (viewing,) = only(objects, "ClusterRole", "agb-operator-view")["rules"]
+    (editing,) = only(objects, "ClusterRole", "agb-operator-edit")["rules"]
+    assert (viewing["resources"], viewing["verbs"]) == (["agbsessions", "agbpauseschedules"], ["get", "list", "watch"])
+    assert editing["resources"] == changed
 
 
 def test_the_network_policy_names_no_port_but_those_in_use(helm: Helm) -> None:

@@ -130,6 +130,8 @@ def test_a_session_lives_its_whole_life_with_the_rights_of_the_chart(start: Star
         ("watch", "agbsessions", ""),
         ("patch", "agbsessions", ""),
         ("patch", "agbsessions", "status"),
+        ("list", "agbpauseschedules", ""),
+        ("watch", "agbpauseschedules", ""),
         ("get", "secrets", ""),
         ("create", "events", ""),
         ("get", "leases", ""),

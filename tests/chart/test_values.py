@@ -39,6 +39,9 @@ def test_helm_lint_has_nothing_to_say(helm: Helm, values: Any) -> None:
         pytest.param({"agb": {"timeoutMs": 500}}, "at '/agb/timeoutMs'", id="a timeout the SDK rounds down to none"),
         pytest.param({"agb": {"endpoint": "user@agb"}}, "at '/agb/endpoint'", id="an endpoint with a user"),
         pytest.param({"agb": {"apiKey": "akm-1"}}, "at '/agb/apiKey': got string", id="a key in the values"),
+        pytest.param(
+            {"rbac": {"aggregateSchedules": True}}, "at '/rbac/aggregateSchedules'", id="a right that is no word"
+        ),
         pytest.param({"watchNamespaces": "ml"}, "at '/watchNamespaces': got string", id="a namespace for a list"),
         pytest.param({"watchNamespaces": ["ML"]}, "at '/watchNamespaces/0'", id="no name of a namespace"),
         pytest.param({"watchNamespaces": ["a", "a"]}, "at '/watchNamespaces'", id="a namespace twice"),
@@ -145,3 +148,9 @@ def test_a_value_without_a_comment_cannot_be_documented() -> None:
 def test_braces_in_the_crd_survive_helm() -> None:
     crd = 'apiVersion: v1\nmetadata:\n  name: agbsessions.agb.cloud\nspec: "{{x}}"\n'
     assert 'spec: "{{ "{{" }}x}}"' in generate_chart.crd_template(crd)
+
+
+def test_a_crd_with_metadata_of_its_own_is_refused() -> None:
+    crd = "apiVersion: v1\nmetadata:\n  name: agbsessions.agb.cloud\n  labels: {}\nspec: {}\n"
+    with pytest.raises(ValueError, match="a name and nothing else"):
+        generate_chart.crd_template(crd)

@@ -1,4 +1,4 @@
-"""The API server's verdict on an AgbSession, asked for by the Python client, which is far quicker than kubectl.
+"""The API server's verdict on an object of ours, asked for by the Python client, which is far quicker than kubectl.
 
 The complaints are what kubectl prints, line by line; `test_refused.py` compares the two once.
 """
@@ -12,7 +12,8 @@ from typing import Any
 
 from kubernetes import client, config
 
-GROUP, VERSION, PLURAL = "agb.cloud", "v1alpha1", "agbsessions"
+GROUP, VERSION = "agb.cloud", "v1alpha1"
+SESSIONS, SCHEDULES = "agbsessions", "agbpauseschedules"
 NAMESPACE = "default"
 _MERGE = "application/merge-patch+json"
 _ECHO = re.compile(r"in body should match|some validation rules were not checked")
@@ -48,10 +49,11 @@ class ConditionDraft:
 
 
 class Api:
-    """Reads and writes AgbSessions in one namespace."""
+    """Reads and writes the objects of one kind in one namespace."""
 
-    def __init__(self, *, kubeconfig: Path) -> None:
+    def __init__(self, *, kubeconfig: Path, plural: str = SESSIONS) -> None:
         """Connect as the kubeconfig says."""
+        self._plural = plural
         connect: Callable[..., Any] = config.new_client_from_config  # the package leaves it untyped
         self._client = connect(config_file=str(kubeconfig))
         self._objects = client.CustomObjectsApi(self._client)
@@ -64,7 +66,13 @@ class Api:
         """Create an object, as strictly as kubectl does; in a dry run nothing is stored."""
         return _verdict(
             lambda: self._objects.create_namespaced_custom_object(
-                GROUP, VERSION, NAMESPACE, PLURAL, dict(manifest), dry_run=_dry(dry_run), field_validation="Strict"
+                GROUP,
+                VERSION,
+                NAMESPACE,
+                self._plural,
+                dict(manifest),
+                dry_run=_dry(dry_run),
+                field_validation="Strict",
             )
         )
 
@@ -72,7 +80,7 @@ class Api:
         """Change an object by a merge patch; in a dry run nothing is stored."""
         return _verdict(
             lambda: self._objects.patch_namespaced_custom_object(
-                GROUP, VERSION, NAMESPACE, PLURAL, name, dict(patch), dry_run=_dry(dry_run), _content_type=_MERGE
+                GROUP, VERSION, NAMESPACE, self._plural, name, dict(patch), dry_run=_dry(dry_run), _content_type=_MERGE
             )
         )
 
@@ -80,13 +88,13 @@ class Api:
         """Change an object by a merge patch to its status subresource, as the operator does."""
         return _verdict(
             lambda: self._objects.patch_namespaced_custom_object_status(
-                GROUP, VERSION, NAMESPACE, PLURAL, name, dict(patch), _content_type=_MERGE
+                GROUP, VERSION, NAMESPACE, self._plural, name, dict(patch), _content_type=_MERGE
             )
         )
 
     def get(self, name: str) -> dict[str, Any]:
         """Read an object."""
-        found: Any = self._objects.get_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL, name)
+        found: Any = self._objects.get_namespaced_custom_object(GROUP, VERSION, NAMESPACE, self._plural, name)
         return dict(found)
 
 
@@ -98,6 +106,11 @@ def agb_session(spec: Mapping[str, Any], *, name: str = "x") -> dict[str, Any]:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": dict(spec),
     }
+
+
+def agb_schedule(spec: Mapping[str, Any], *, name: str = "x") -> dict[str, Any]:
+    """Return the manifest of an AgbPauseSchedule."""
+    return {**agb_session(spec, name=name), "kind": "AgbPauseSchedule"}
 
 
 def _dry(dry_run: bool) -> str | None:

@@ -11,6 +11,7 @@ from kubectl import Kubectl
 
 IMAGE = {"imageId": "agb-code-space-1"}
 ADOPTED = {"sessionId": "session-1"}
+OVERRIDE = {"state": "Running", "until": "2026-11-25T22:00:00Z", "reason": "release night"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ CASES = (
         spec={
             **IMAGE,
             "paused": True,
+            "override": OVERRIDE,
             "labels": {"project": "batch-job"},
             "credentials": {"secretRef": {"name": "agb-credentials", "key": "apiKey"}},
             "deletionPolicy": "Delete",
@@ -80,6 +82,17 @@ CASES = (
     Case(
         why="a Secret's key may look like a file",
         spec={**IMAGE, "credentials": {"secretRef": {"name": "a", "key": ".api_key-1.txt"}}},
+    ),
+    Case(
+        why="an override that has passed is legal",
+        spec={**IMAGE, "override": {**OVERRIDE, "until": "2020-01-01T00:00:00Z"}},
+    ),
+    Case(
+        why="an override needs no reason", spec={**IMAGE, "override": {"state": "Paused", "until": OVERRIDE["until"]}}
+    ),
+    Case(
+        why="the end of an override may have any offset",
+        spec={**IMAGE, "override": {**OVERRIDE, "until": "2026-11-25T23:00:00+01:00"}},
     ),
     timeout("a second is the shortest timeout", "1s"),
     timeout("a second may be written in milliseconds", "1000ms"),

@@ -48,6 +48,8 @@ def test_a_resource_keeps_the_session_it_was_made_for(
     [
         ("created", {"paused": True}),
         ("created", {"paused": None}),
+        ("created", {"override": {"state": "Running", "until": "2026-11-25T22:00:00Z"}}),
+        ("created", {"override": None}),
         ("created", {"labels": {"team": "a"}}),
         ("created", {"onSessionLost": "Recreate"}),
         ("created", {"deletionPolicy": "Retain"}),

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from agb_operator.model.resource import parse_duration
+from agb_operator.model.states import DesiredState
 from agb_operator.model.status import (
     Condition,
+    NextChange,
     Operation,
     OperationState,
     OperationType,
@@ -27,15 +29,17 @@ EVERYTHING = SessionStatus(
     session_id="session-9f2c1e",
     session_status="PAUSED",
     desired_state="Paused",
+    why="Schedule/office-hours",
+    next_change=NextChange(at=NOW, state=DesiredState.RUNNING),
     operation=Operation(
         type=OperationType.PAUSE,
         state=OperationState.FAILED,
         started_at=NOW,
         finished_at=NOW,
         request_id="7C0E",
+        sent_with="w",
         attempts=1,
         message="AGB refused it.",
-        sent_with="w",
     ),
     labels={"team": "a"},
     recreations=("2026-03-01T12:00:00Z",),

@@ -13,6 +13,7 @@ from crd.words import (
     BAD_INTERVAL,
     BAD_LABEL_KEY,
     BAD_LABEL_VALUE,
+    BAD_REASON,
     BAD_SECRET_KEY,
     BAD_SECRET_NAME,
     BAD_SESSION,
@@ -25,6 +26,7 @@ from crd.words import (
 from kubectl import Kubectl
 
 IMAGE = {"imageId": "agb-code-space-1"}
+NIGHT = "2026-11-25T22:00:00Z"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,10 @@ def secret_key(why: str, value: str) -> Case:
         {"name": "agb-credentials", "key": value},
         f'spec.credentials.secretRef.key: Invalid value: "{value}": {BAD_SECRET_KEY}',
     )
+
+
+def override(why: str, value: Mapping[str, Any], *says: str) -> Case:
+    return Case(why=why, spec={**IMAGE, "override": value}, says=says)
 
 
 def word(field: str, value: str, *allowed: str) -> Case:
@@ -231,6 +237,35 @@ CASES = (
         "a Secret's name has an end",
         {"name": "n" * 254},
         "spec.credentials.secretRef.name: Too long: may not be more than 253 bytes",
+    ),
+    override("an override ends some time", {"state": "Running"}, "spec.override.until: Required value"),
+    override("an override has a state", {"until": NIGHT}, "spec.override.state: Required value"),
+    override(
+        "an override knows two states",
+        {"state": "Off", "until": NIGHT},
+        'spec.override.state: Unsupported value: "Off": supported values: "Running", "Paused"',
+    ),
+    override(
+        "tomorrow is no time",
+        {"state": "Running", "until": "tomorrow"},
+        'spec.override.until: Invalid value: "tomorrow": spec.override.until in body must be of type date-time:'
+        ' "tomorrow"',
+    ),
+    override(
+        "a time without its offset is none",
+        {"state": "Running", "until": "2026-11-25T22:00"},
+        'spec.override.until: Invalid value: "2026-11-25T22:00": spec.override.until in body must be of type date-time:'
+        ' "2026-11-25T22:00"',
+    ),
+    override(
+        "a blank reason is none",
+        {"state": "Running", "until": NIGHT, "reason": " "},
+        f'spec.override.reason: Invalid value: " ": {BAD_REASON}',
+    ),
+    override(
+        "a reason has an end",
+        {"state": "Running", "until": NIGHT, "reason": "r" * 257},
+        "spec.override.reason: Too long: may not be more than 256 bytes",
     ),
     secret_key("an empty key is none", ""),
     secret_key("a key in a Secret has no spaces", "api key"),

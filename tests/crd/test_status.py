@@ -26,6 +26,8 @@ FULL = {
     "sessionId": "session-9f2c1e",
     "sessionStatus": "PAUSED",
     "desiredState": "Paused",
+    "why": "Schedule/office-hours",
+    "nextChange": {"at": TIME, "state": "Running"},
     "lastOperation": {
         **OPERATION,
         "state": "Succeeded",
@@ -125,6 +127,11 @@ def test_every_operation_of_the_documentation_can_be_written(api: Api, name: str
     [
         ({"phase": "Sleeping"}, 'status.phase: Unsupported value: "Sleeping"'),
         ({"desiredState": "Gone"}, 'status.desiredState: Unsupported value: "Gone"'),
+        ({"why": "w" * 301}, "status.why: Too long"),
+        ({"nextChange": {"at": TIME}}, "status.nextChange.state: Required value"),
+        ({"nextChange": {"state": "Paused"}}, "status.nextChange.at: Required value"),
+        ({"nextChange": {"at": "noon", "state": "Paused"}}, "status.nextChange.at: Invalid value"),
+        ({"nextChange": {"at": TIME, "state": "Gone"}}, "status.nextChange.state: Unsupported value"),
         ({"observedGeneration": -2}, "status.observedGeneration: Invalid value: -2"),
         ({"sessionId": "s" * 257}, "status.sessionId: Too long"),
         ({"sessionStatus": "S" * 129}, "status.sessionStatus: Too long"),

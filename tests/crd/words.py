@@ -40,3 +40,31 @@ BAD_SECRET_NAME = (
     " with a letter or digit at both ends"
 )
 BAD_SECRET_KEY = "key must be a key of the Secret's data such as apiKey: letters, digits, '-', '_' and '.'"
+BAD_REASON = "a reason must not be blank; leave it out if there is none"
+BAD_CRON = (
+    "must be five fields of cron: one minute, hours, days of month, months, days of week (0-7 or SUN-SAT),"
+    " such as '0 20 * * 1-5'"
+)
+BOTH_DAYS = (
+    "day of month and day of week together mean either of them to cron; give one of the two as *, or make two schedules"
+)
+BAD_ZONE = (
+    "timeZone must be a name of the IANA time zone database such as Europe/Berlin, or UTC;"
+    " offsets and abbreviations know no daylight saving time"
+)
+PAIR = (
+    "spec: Invalid value: set pauseAt and resumeAt together;"
+    " a pause that is never ended by the clock is spec.paused of the AgbSession"
+)
+NO_TIME = "spec: Invalid value: say when to pause: pauseAt with resumeAt for every week, or windows for certain dates"
+SAME = "spec: Invalid value: pauseAt and resumeAt are the same moment; the sessions would never be paused"
+DAYS_NEED_A_PAIR = (
+    "spec: Invalid value: daysOff says on which days resumeAt does not come; it needs pauseAt and resumeAt"
+)
+BAD_ORDER = "from must be before to"
+BAD_LOCAL = "must be a local time such as 2026-12-24T18:00, without an offset; it is read in timeZone"
+BAD_DAY = "a day off is a date such as 2026-12-25"
+BAD_SPREAD = "spread must be a duration from 0s to 4h, such as 90s, 10m or 1h30m"
+BAD_VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
+BAD_KEY = "a label's key is a name such as team or example.com/team"
+BAD_VALUE = "a label's value has at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"

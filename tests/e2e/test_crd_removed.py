@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CRD_FILE
+from conftest import CRDS
 from control_plane import ControlPlane
 from e2e.stack import Operator, Simulator, eventually, manifest, until_established
 from kubectl import Kubectl
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.timeout(240)
 def test_a_removed_crd_is_waited_for(simulator: Simulator, kubectl_program: Path, tmp_path: Path) -> None:
     with ControlPlane() as control_plane:
         kubectl = Kubectl(program=kubectl_program, kubeconfig=control_plane.kubeconfig, home=tmp_path)
-        assert kubectl("apply", "-f", str(CRD_FILE)).succeeded
-        until_established(kubectl, f"--filename={CRD_FILE}")
+        assert kubectl("apply", "-f", str(CRDS)).succeeded
+        until_established(kubectl, f"--filename={CRDS}")
         with Operator(
             "--no-leader-election",
             "--default-key-namespace=*",
@@ -26,13 +26,13 @@ def test_a_removed_crd_is_waited_for(simulator: Simulator, kubectl_program: Path
             env={"AGB_API_KEY": "simulator-key-a"},
         ) as operator:
             operator.ready()
-            assert kubectl("delete", "-f", str(CRD_FILE)).succeeded
+            assert kubectl("delete", "-f", str(CRDS)).succeeded
             eventually(lambda: operator.get("/readyz")[0] == 503, within=90.0)
             assert "AgbSessions are not served" in operator.get("/readyz")[1]
             assert operator.get("/healthz")[0] == 200, "a restart would not bring the CRD back"
 
-            assert kubectl("apply", "-f", str(CRD_FILE)).succeeded
-            until_established(kubectl, f"--filename={CRD_FILE}")
+            assert kubectl("apply", "-f", str(CRDS)).succeeded
+            until_established(kubectl, f"--filename={CRDS}")
             operator.ready()
             assert kubectl.apply(manifest("s", "default", imageId="agb-code-space-1")).succeeded
             eventually(lambda: kubectl("get", "agbs", "s", "-o", "jsonpath={.status.phase}").out == "Running")

@@ -52,8 +52,10 @@ def test_kubectl_shows_the_session_from_the_first_second_on(tenant: Tenant) -> N
     tenant.apply("a", imageId=IMAGE)
     tenant.wait("a", "Ready")
     header, line = tenant.must("get", "agbs", "--output=wide").splitlines()
-    assert header.split() == ["NAME", "STATE", "DESIRED", "READY", "SESSION", "AGE", "IMAGE", "REASON", "MESSAGE"]
-    assert line.split()[:4] == ["a", "Running", "Running", "True"]
+    assert header.split() == [
+        *("NAME", "STATE", "DESIRED", "WHY", "READY", "SESSION", "NEXT", "AGE", "IMAGE", "REASON", "MESSAGE")
+    ]
+    assert line.split()[:5] == ["a", "Running", "Running", "Default", "True"]
     assert "The session is running, as asked." in line
     assert [reason for _, reason, _ in tenant.events("a")] == ["Created", "Running"]
 

@@ -32,7 +32,11 @@ def existing(tenant: Tenant) -> Iterator[str]:
 
 def test_every_example_is_listed_and_tested() -> None:
     readme = (EXAMPLES / "README.md").read_text()
-    tests = Path(__file__).read_text() + Path(__file__).with_name("test_life_rights.py").read_text()
+    here = Path(__file__)
+    tests = "".join(
+        path.read_text()
+        for path in (here, here.with_name("test_life_rights.py"), here.parents[1] / "crd/test_examples.py")
+    )
     for example in EXAMPLES.glob("*.yaml"):
         assert f"({example.name})" in readme
         assert example.name in tests

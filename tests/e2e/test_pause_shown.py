@@ -33,7 +33,15 @@ def test_the_table_says_what_is_wanted_and_what_is(paused: Tenant) -> None:
     wide = columns(paused.must("get", "agbs", "-o", "wide"))
 
     assert narrow.pop("AGE")
-    assert narrow == {"NAME": "a", "STATE": "Paused", "DESIRED": "Paused", "READY": "True", "SESSION": session_id}
+    assert narrow == {
+        "NAME": "a",
+        "STATE": "Paused",
+        "DESIRED": "Paused",
+        "WHY": "Spec",
+        "READY": "True",
+        "SESSION": session_id,
+        "NEXT": "",
+    }
     assert {title: wide[title] for title in ("IMAGE", "REASON", "MESSAGE")} == {
         "IMAGE": "agb-code-space-1",
         "REASON": "Paused",
@@ -63,8 +71,8 @@ def test_describe_tells_conditions_and_history(paused: Tenant) -> None:
     told = [line.split(maxsplit=4)[4] for line in described.splitlines() if "agb-operator  " in line]
     assert sorted(told) == [
         f"Created session {session_id} from image agb-code-space-1.",
-        f"Session {session_id} is paused.",
-        f"Session {session_id} is running.",
+        f"Session {session_id} is paused (Spec).",
+        f"Session {session_id} is running (Default).",
     ]
     for text in (
         "The session is paused, as asked; its state is kept.",

@@ -100,7 +100,7 @@ def test_the_quick_start_pauses_a_session(own_cluster: ControlPlane, shell: dict
     (header, row) = shown.splitlines()
     _, example_header, example_row = blocks(README, "console")[0].splitlines()
     assert header.split() == example_header.split(), "the README shows other columns"
-    assert row.split()[:4] == example_row.split()[:4]
+    assert row.split()[:5] == example_row.split()[:5]
     assert row.endswith(example_row[example_row.index("The session") :])
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import generate_gitops
-from generate_gitops import ACTIONS, ARGOCD, SCRIPTS
+from generate_gitops import ACTIONS, ARGOCD, CUSTOMIZATIONS, KINDS, SCRIPTS
 
 VARIANT = ARGOCD / "variants" / "suspended" / "health.lua"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -38,13 +38,21 @@ def _python(value: Any) -> Any:
 
 
 HEALTH = load(SCRIPTS / "health_test.yaml")["tests"]
+HEALTH_OF_EACH_KIND = [
+    (kind, case) for kind in KINDS for case in load(CUSTOMIZATIONS / kind / "health_test.yaml")["tests"]
+]
 DISCOVERY = load(SCRIPTS / "actions" / "action_test.yaml")["discoveryTests"]
 ACTION = load(SCRIPTS / "actions" / "action_test.yaml")["actionTests"]
 
 
-@pytest.mark.parametrize("case", HEALTH, ids=lambda case: Path(case["inputPath"]).stem)
-def test_health(case: Any) -> None:
-    assert run(SCRIPTS / "health.lua", SCRIPTS / case["inputPath"]) == case["healthStatus"]
+@pytest.mark.parametrize(
+    ("kind", "case"),
+    HEALTH_OF_EACH_KIND,
+    ids=[f"{kind}-{Path(case['inputPath']).stem}" for kind, case in HEALTH_OF_EACH_KIND],
+)
+def test_health(kind: str, case: Any) -> None:
+    folder = CUSTOMIZATIONS / kind
+    assert run(folder / "health.lua", folder / case["inputPath"]) == case["healthStatus"]
 
 
 @pytest.mark.parametrize("case", HEALTH, ids=lambda case: Path(case["inputPath"]).stem)
@@ -54,8 +62,10 @@ def test_the_variant_differs_for_paused_sessions_only(case: Any) -> None:
     assert run(VARIANT, SCRIPTS / case["inputPath"]) == expected
 
 
-def test_every_test_file_is_used() -> None:
-    assert {case["inputPath"] for case in HEALTH} == {f"testdata/{path.name}" for path in SCRIPTS.glob("testdata/*")}
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_test_file_is_used(kind: str) -> None:
+    used = {case["inputPath"] for of, case in HEALTH_OF_EACH_KIND if of == kind}
+    assert used == {f"testdata/{path.name}" for path in (CUSTOMIZATIONS / kind).glob("testdata/*")}
 
 
 @pytest.mark.parametrize("case", DISCOVERY, ids=lambda case: Path(case["inputPath"]).stem)
@@ -86,6 +96,8 @@ def test_the_config_map_is_up_to_date_and_holds_the_scripts() -> None:
     text = generate_gitops.CONFIG_MAP.read_text()
     assert text == generate_gitops.config_map(), "run `make generate`"
     data = yaml.safe_load(text)["data"]
-    assert data["resource.customizations.health.agb.cloud_AgbSession"] == (SCRIPTS / "health.lua").read_text()
+    for kind in KINDS:
+        script = (CUSTOMIZATIONS / kind / "health.lua").read_text()
+        assert data[f"resource.customizations.health.agb.cloud_{kind}"] == script
     actions = yaml.safe_load(data["resource.customizations.actions.agb.cloud_AgbSession"])
     assert [entry["name"] for entry in actions["definitions"]] == list(ACTIONS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from generate_gitops import ROOT, SCRIPTS
+from generate_gitops import CUSTOMIZATIONS, KINDS, ROOT
 from kubectl import Kubectl
 
 KUSTOMIZATION = ROOT / "docs" / "gitops" / "flux" / "kustomization.yaml"
@@ -19,9 +19,10 @@ WORDS = ("inProgress", "failed", "current")
 _HEALTH = {"Progressing": "inProgress", "Degraded": "failed", "Healthy": "current"}
 
 
-def expressions() -> dict[str, str]:
-    (check,) = yaml.safe_load(KUSTOMIZATION.read_text())["spec"]["healthCheckExprs"]
-    assert (check.pop("apiVersion"), check.pop("kind")) == ("agb.cloud/v1alpha1", "AgbSession")
+def expressions(kind: str) -> dict[str, str]:
+    checks = yaml.safe_load(KUSTOMIZATION.read_text())["spec"]["healthCheckExprs"]
+    assert [(check["apiVersion"], check["kind"]) for check in checks] == [("agb.cloud/v1alpha1", k) for k in KINDS]
+    (check,) = [check for check in checks if check["kind"] == kind]
     return {word: str(check[word]) for word in WORDS}
 
 
@@ -33,63 +34,70 @@ def on_object(expression: str) -> str:
 @pytest.fixture(scope="module")
 def judge(kubectl: Kubectl) -> Iterator[Kubectl]:
     """An API server that refuses each status with what the expressions say of it."""
-    values = [f"string({on_object(expressions()[word])})" for word in WORDS]
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "flux-health"},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": ["agb.cloud"],
-                        "apiVersions": ["v1alpha1"],
-                        "resources": ["agbsessions/status"],
-                        "operations": ["UPDATE"],
-                    }
-                ]
-            },
-            "validations": [{"expression": "false", "messageExpression": "'verdict ' + " + " + ' ' + ".join(values)}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "flux-health"},
-        "spec": {
-            "policyName": "flux-health",
-            "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}},
-        },
-    }
-    for manifest in (namespace(), policy, binding):
+    policies = [item for kind in KINDS for item in policy(kind)]
+    for manifest in (namespace(), *policies):
         answer = kubectl.apply(manifest)
         assert answer.succeeded, answer.err
     yield kubectl
-    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-        kubectl("delete", kind, "flux-health")
+    for item in reversed(policies):
+        kubectl("delete", item["kind"], item["metadata"]["name"])
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def policy(kind: str) -> list[dict[str, Any]]:
+    """A policy that refuses every status of a kind with what the expressions say of it, and its binding."""
+    values = [f"string({on_object(expressions(kind)[word])})" for word in WORDS]
+    name, version = f"flux-health-{kind.lower()}", "admissionregistration.k8s.io/v1"
+    rule = {
+        "apiGroups": ["agb.cloud"],
+        "apiVersions": ["v1alpha1"],
+        "resources": [f"{kind.lower()}s/status"],
+        "operations": ["UPDATE"],
+    }
+    return [
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": [
+                    {"expression": "false", "messageExpression": "'verdict ' + " + " + ' ' + ".join(values)}
+                ],
+            },
+        },
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {
+                "policyName": name,
+                "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}},
+            },
+        },
+    ]
 
 
 def namespace() -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 
 
-def verdict(kubectl: Kubectl, name: str) -> dict[str, bool]:
+def verdict(kubectl: Kubectl, kind: str, name: str) -> dict[str, bool]:
     """Ask for a verdict on the test case's status; the policy takes a moment to be in force."""
-    manifest = yaml.safe_load((SCRIPTS / "testdata" / f"{name}.yaml").read_text())
+    manifest = yaml.safe_load((CUSTOMIZATIONS / kind / "testdata" / f"{name}.yaml").read_text())
     current = manifest["status"]["observedGeneration"] == manifest["metadata"]["generation"]
     created = {**manifest, "metadata": {"name": name, "namespace": NAMESPACE}}
     created.pop("status")
     assert kubectl.apply(created).succeeded
-    live = json.loads(kubectl("get", "agbsession", name, f"-n{NAMESPACE}", "--output=json").out)
+    live = json.loads(kubectl("get", kind.lower(), name, f"-n{NAMESPACE}", "--output=json").out)
     generation = live["metadata"]["generation"]
     status = {**manifest["status"], "observedGeneration": generation if current else generation - 1}
     deadline = time.monotonic() + 30
     while True:
         answer = kubectl(
-            "patch", "agbsession", name, f"-n{NAMESPACE}", "--subresource=status", "--type=merge",
+            "patch", kind.lower(), name, f"-n{NAMESPACE}", "--subresource=status", "--type=merge",
             "--patch", json.dumps({"status": status}), "--dry-run=server",
         )  # fmt: skip
         said = re.search(r"verdict (\w+) (\w+) (\w+)", answer.err)
@@ -99,16 +107,20 @@ def verdict(kubectl: Kubectl, name: str) -> dict[str, bool]:
         time.sleep(0.2)
 
 
-def cases() -> list[tuple[str, str]]:
+def cases() -> list[tuple[str, str, str]]:
     """Return Argo CD's test cases: both tools are to agree. Deletion is judged by kstatus before any expression."""
-    tests = yaml.safe_load((SCRIPTS / "health_test.yaml").read_text())["tests"]
-    named = [(Path(case["inputPath"]).stem, str(case["healthStatus"]["status"])) for case in tests]
-    return [(name, health) for name, health in named if not name.startswith("delet")]
+    found = []
+    for kind in KINDS:
+        for case in yaml.safe_load((CUSTOMIZATIONS / kind / "health_test.yaml").read_text())["tests"]:
+            name = Path(case["inputPath"]).stem
+            if not name.startswith("delet"):
+                found.append((kind, name, str(case["healthStatus"]["status"])))
+    return found
 
 
-@pytest.mark.parametrize(("name", "health"), cases())
-def test_flux_sees_what_argo_cd_sees(judge: Kubectl, name: str, health: str) -> None:
-    said = verdict(judge, name)
+@pytest.mark.parametrize(("kind", "name", "health"), cases())
+def test_flux_sees_what_argo_cd_sees(judge: Kubectl, kind: str, name: str, health: str) -> None:
+    said = verdict(judge, kind, name)
     first = next((word for word in WORDS if said[word]), "inProgress")
     assert first == _HEALTH[health], said
     assert sum(said.values()) <= 1, "the expressions exclude each other"

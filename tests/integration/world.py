@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,6 +39,15 @@ def wall() -> datetime:
     return EPOCH + timedelta(seconds=loop_time())
 
 
+class SchedulesCome(StrEnum):
+    """How a list of schedules ends."""
+
+    LISTED = "Listed"
+    REFUSED = "Refused"
+    ABSENT = "Absent"
+    NOT_YET = "NotYet"
+
+
 class RunningOperator:
     """The parts of one operator process, put together as the process does, and the tasks they run in."""
 
@@ -55,8 +65,10 @@ class RunningOperator:
         wrap: Callable[[SessionClient], SessionClient] = lambda client: client,
         leads: Callable[[], bool] = lambda: True,
         wall: Callable[[], datetime] = wall,
+        schedules: SchedulesCome = SchedulesCome.LISTED,
     ) -> None:
         self.cluster = cluster
+        self._schedules_come = schedules
         self.parts = assemble(
             Settings(
                 resync=resync,
@@ -80,16 +92,38 @@ class RunningOperator:
         for body in list(self.cluster.objects.values()):
             self.parts.informer.event(None, dict(body))
         self.cluster.listeners.append(self.parts.informer.event)
+        self.list_schedules()
         parts = (
             self.parts.workers,
             self.parts.resync,
             self.parts.event_recorder,
+            self.parts.edges,
         )  # no relist: this watch misses nothing
         self._tasks = [asyncio.create_task(part.run()) for part in parts]
+
+    def list_schedules(self) -> None:
+        """Bring the outcome of a list of schedules, and what is watched since."""
+        if self._schedules_come == SchedulesCome.LISTED:
+            self.parts.schedules.listed(None, [dict(body) for body in self.cluster.schedules.values()])
+            self.cluster.schedule_listeners.append(self._schedule_event)
+        elif self._schedules_come == SchedulesCome.REFUSED:
+            self.parts.schedules.refused(None, "HTTP 403")
+        elif self._schedules_come == SchedulesCome.ABSENT:
+            self.parts.schedules.absent(None)
+
+    def schedules_come(self, how: SchedulesCome) -> None:
+        """Have the next list of schedules end otherwise."""
+        self._schedules_come = how
+        self.list_schedules()
+
+    def _schedule_event(self, kind: str | None, body: dict[str, Any]) -> None:
+        assert kind is not None
+        self.parts.schedules.event(kind, body)
 
     async def kill(self) -> None:
         """Stop at once, wherever it is; nothing is finished."""
         self.cluster.listeners.remove(self.parts.informer.event)
+        self.cluster.schedule_listeners.clear()
         self.parts.queue.clear()
         for task in self._tasks:
             task.cancel()
@@ -135,9 +169,11 @@ class World:
     ) -> None:
         await self.operator.kill()
 
-    async def restart(self) -> None:
-        """Kill the operator and start another one, which remembers nothing."""
+    async def restart(self, *, after: float = 0.0, **options: Any) -> None:
+        """Kill the operator and start another one, so many seconds later, which remembers nothing."""
         await self.operator.kill()
+        await asyncio.sleep(after)
+        self._options.update(options)
         self.operator = self._make()
         self.operator.start()
 
@@ -150,6 +186,16 @@ class World:
     def patch(self, name: str = "s", **spec: Any) -> None:
         """Patch the spec."""
         self.cluster.patch(NAMESPACE, name, **spec)
+
+    def schedule(self, name: str = "nights", **spec: Any) -> None:
+        """Apply a schedule that selects team=ml, in UTC."""
+        self.cluster.apply_schedule(
+            NAMESPACE, name, {"selector": {"matchLabels": {"team": "ml"}}, "timeZone": "UTC", **spec}
+        )
+
+    def schedule_status(self, name: str = "nights") -> dict[str, Any]:
+        """Give a schedule's status."""
+        return dict(self.cluster.schedules[NAMESPACE, name]["status"])
 
     def status(self, name: str = "s") -> dict[str, Any]:
         """Give the status."""

@@ -32,6 +32,13 @@ def exported() -> str:
         depth=lambda: 0,
         open_breakers=lambda: {"credentials": 0, "account": 0, "endpoint": 0},
     )
+    metrics.show_schedules(
+        asks=lambda: {("ml", "Paused"): 1},
+        invalid=lambda: {("ml",): 1},
+        unsettled=lambda: {("ml",): 1},
+        wanted=lambda: {("ml", "Paused", "Schedule"): 1},
+    )
+    metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.api_call("getSession", "200", 0.1)
     return metrics.page()[0].decode()

@@ -23,6 +23,7 @@ from agb_operator.model.states import Observation
 from fakes import FakeCluster
 from integration.world import KEY, World
 from simulated import loop_time
+from unit.builders import no_schedules
 
 pytestmark = pytest.mark.looptime
 
@@ -139,6 +140,8 @@ def a_relist(cluster: FakeCluster, store: Store) -> Relist:
         queue=a_queue(),
         claims=Claims(store=store),
         memory=Memory(clock=loop_time),
+        intents=no_schedules(),
+        metrics=Metrics(),
         on_activity=lambda: None,
     )
     return Relist(

@@ -5,7 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agb_operator.control.intents import Intents
+from agb_operator.control.schedule_store import Reading, ScheduleStore
 from agb_operator.control.store import Store
+from agb_operator.model.clock import Clock
 from agb_operator.model.errors import AgbError
 from agb_operator.model.resource import FINALIZER, UID_LABEL, AgbSession
 from agb_operator.model.states import Observation, SessionState, state_of
@@ -22,6 +25,8 @@ from agb_operator.model.status import (
 from agb_operator.model.status_json import status_from_dict, status_to_dict
 from agb_operator.policy import decide as policy
 from agb_operator.policy import on_error as errors
+from agb_operator.policy.intent import NO_SCHEDULES, Intent, Subject
+from agb_operator.policy.intent import decide as decide_intent
 from agb_operator.policy.plan import Action, Input, Plan, Recalled
 from agb_operator.policy.proof import Evidence
 
@@ -128,6 +133,7 @@ def a_status(
         session_id=session_id,
         session_status=session_status,
         desired_state="Running",
+        why="Default",
         operation=operation,
         labels={} if labels is None else labels,
         recreations=recreations,
@@ -159,6 +165,16 @@ def not_found(session_id: str = ID) -> Observation:
     return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=0.0)
 
 
+def intent(session: AgbSession, now: datetime = NOW) -> Intent:
+    """Give what is wanted where there are no schedules."""
+    return decide_intent(Subject.of(session), NO_SCHEDULES, now)
+
+
+def given(session: AgbSession, now: datetime = NOW, **facts: Any) -> Input:
+    """Build what a decision is made from, where there are no schedules."""
+    return Input(session=session, now=now, intent=intent(session, now), **facts)
+
+
 def ours(session: AgbSession) -> Evidence:
     """Give the proof that a session is the resource's."""
     return Evidence(labels={UID_LABEL: session.uid})
@@ -166,23 +182,23 @@ def ours(session: AgbSession) -> Evidence:
 
 def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, recalled: Recalled = NOTHING) -> Plan:
     """Decide after a look; what is asked for besides is as it should be: our labels, and nothing else that has them."""
-    given = Input(session=session, now=now, recalled=recalled, seen=look)
-    decided = policy.decide(given)
+    about = given(session, now, recalled=recalled, seen=look)
+    decided = policy.decide(about)
     if decided.action == Action.READ_LABELS:
-        return policy.decide(replace(given, evidence=ours(session)))
-    return policy.decide(replace(given, found=())) if decided.action == Action.LOOK_UP else decided
+        return policy.decide(replace(about, evidence=ours(session)))
+    return policy.decide(replace(about, found=())) if decided.action == Action.LOOK_UP else decided
 
 
 def plan_creation(
     session: AgbSession, found: Sequence[Observation], *, now: datetime = NOW, recalled: Recalled = NOTHING
 ) -> Plan:
     """Decide for a resource without a session; `found` is what carries its UID."""
-    return policy.decide(Input(session=session, now=now, recalled=recalled, found=found, evidence=ours(session)))
+    return policy.decide(given(session, now, recalled=recalled, found=found, evidence=ours(session)))
 
 
 def before_looking(session: AgbSession, *, recalled: Recalled = NOTHING) -> Plan | None:
     """Decide without a look."""
-    return policy.before_looking(Input(session=session, now=NOW, recalled=recalled))
+    return policy.before_looking(given(session, NOW, recalled=recalled))
 
 
 def on_error(
@@ -196,8 +212,8 @@ def on_error(
     now: datetime = NOW,
 ) -> Plan:
     """Decide after an error."""
-    given = Input(session=session, now=now, recalled=recalled, seen=seen)
-    return errors.on_error(given, error, retry=retry, attempted=attempted)
+    about = given(session, now, recalled=recalled, seen=seen)
+    return errors.on_error(about, error, retry=retry, attempted=attempted)
 
 
 def carried_on(session: AgbSession, decided: Plan) -> AgbSession:
@@ -259,6 +275,13 @@ class Story:
 
 
 SEEN = a_status(session_status="RUNNING", phase=Phase.RUNNING)
+
+
+def no_schedules() -> Intents:
+    """Build what says what is wanted where there are no schedules."""
+    schedules = ScheduleStore(namespaces=())
+    schedules.note(None, Reading.LISTED)
+    return Intents(schedules=schedules, clock=Clock(now=lambda: 0.0, wall=lambda: NOW, jitter=lambda: 0.5))
 
 
 def store_of(*sessions: AgbSession) -> Store:

@@ -40,6 +40,25 @@ def test_sessions_are_counted_at_each_scrape_and_vanish_with_the_last_one(metric
     assert not any("web" in name for name in after)
 
 
+def test_what_schedules_ask_for_and_what_is_wanted_is_read_at_each_scrape(metrics: Metrics) -> None:
+    metrics.show_schedules(
+        asks=lambda: {("ml", "Paused"): 2},
+        invalid=lambda: {("ml",): 1},
+        unsettled=dict,
+        wanted=lambda: {("ml", "Paused", "Schedule"): 20, ("ml", "Running", "Default"): 3},
+    )
+    metrics.edge(1.5)
+    metrics.override("Running")
+
+    shown = samples(metrics)
+    assert shown['agb_schedules{asks="Paused",namespace="ml"}'] == 2
+    assert shown['agb_schedules_invalid{namespace="ml"}'] == 1
+    assert not any(name.startswith("agb_schedules_unsettled") for name in shown)
+    assert shown['agb_sessions_wanted{namespace="ml",state="Paused",why="Schedule"}'] == 20
+    assert shown["agb_schedule_lateness_seconds_sum"] == 1.5
+    assert shown['agb_override_changes_total{state="Running"}'] == 1
+
+
 def test_an_operation_is_measured_by_its_kind_and_result(metrics: Metrics) -> None:
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.operation("Pause", "Failed", 700.0)

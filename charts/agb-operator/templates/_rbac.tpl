@@ -12,6 +12,13 @@ A rule that grows here grows for everybody who installs the chart, so each carri
 - apiGroups: [agb.cloud]
   resources: [agbsessions/status]
   verbs: [patch]
+# Schedules are read and reported on; nothing of theirs is ever written but the status.
+- apiGroups: [agb.cloud]
+  resources: [agbpauseschedules]
+  verbs: [get, list, watch]
+- apiGroups: [agb.cloud]
+  resources: [agbpauseschedules/status]
+  verbs: [patch]
 # API keys, read by the name that an AgbSession gives. Secrets can neither be listed nor watched.
 - apiGroups: [""]
   resources: [secrets]

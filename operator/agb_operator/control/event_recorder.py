@@ -18,6 +18,7 @@ from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterUnavailable, Conflict
 from ..model.event import Event, RecordedEvent
 from ..model.resource import AgbSession
+from ..model.schedule import AgbPauseSchedule
 from ..shares import Held, Tenant
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class EventWriter(Protocol):
         """Tell whether the next request about the namespace would have to wait for its turn."""
 
     async def record_event(self, recorded: RecordedEvent) -> None:
-        """Create one Event about an AgbSession; a `Conflict` says that it is there already."""
+        """Create one Event; a `Conflict` says that it is there already."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -79,16 +80,14 @@ class EventRecorder:
     _senders: Held = field(init=False, default_factory=lambda: Held(_SENDERS))
     _changed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
-    def record(self, session: AgbSession, event: Event) -> None:
+    def record(self, about: AgbSession | AgbPauseSchedule, event: Event) -> None:
         """Take an Event that happens now; it is sent soon."""
         at = self.clock.wall()
         # Named as client-go's, so that a list shows them in their order; `kubectl describe` knows only whole seconds.
         self._nanoseconds = max(self._nanoseconds + 1, int(at.timestamp() * 1e6) * 1000)
-        recorded = RecordedEvent(
-            event=event, key=session.key, uid=session.uid, at=at, event_id=f"{self._nanoseconds:x}"
-        )
+        recorded = RecordedEvent(event=event, key=about.key, uid=about.uid, at=at, event_id=f"{self._nanoseconds:x}")
         waiting = _Waiting(recorded=recorded)
-        if not self._spend(session.uid):
+        if not self._spend(about.uid):
             _drop(recorded, f"the object had {BURST} at once, and has one more every {REFILL / 60:g} minutes")
         elif not self._room.may(waiting.tenant):
             _drop(recorded, "too many others of the namespace wait")

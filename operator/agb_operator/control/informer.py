@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..metrics import Metrics
 from ..model.resource import AgbSession, ObjectKey
 from ..policy.decide import is_settled
 from .claims import Claims
+from .intents import Intents
 from .memory import Memory
 from .queue import WorkQueue
 from .store import Store
@@ -26,6 +28,9 @@ class Informer:
     """Takes the keys of resources that need a pass."""
     claims: Claims
     memory: Memory
+    intents: Intents
+    metrics: Metrics
+    """Counts overrides."""
     on_activity: Callable[[], None]
     """Told of each event, as proof that the watch lives."""
 
@@ -39,14 +44,20 @@ class Informer:
         before = self.store.put(session, listed=kind is None)
         current = self.store.get(session.key)
         if before is None or before.uid != session.uid:
-            if not is_settled(session) or session.status.may_have_duplicates:
+            if not is_settled(session, self.intents.of(session)) or session.status.may_have_duplicates:
                 self.queue.add(session.key)
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
             # decide who of several manages the session.
             self.queue.add(session.key)
             self._queue_those_naming_it(session)
-        elif current is not None and not is_settled(current) and not self.queue.is_pending(current.key):
+            if current.override is not None and current.override != before.override:
+                self.metrics.override(current.override.state)
+        elif (
+            current is not None
+            and not is_settled(current, self.intents.of(current))
+            and not self.queue.is_pending(current.key)
+        ):
             # Work that is left has its pass scheduled. Where it has none, another replica has written this status
             # before it ended, or a person has: go on from there.
             self.queue.add(session.key)
@@ -70,6 +81,7 @@ class Informer:
         if self.store.get(session.key) is None:  # also if it had been removed already, by our own last write
             self.memory.forget(session.key)
             self.queue.forget(session.key)
+            self.intents.forget(session.key)
         self.claims.forget(session.uid)
         self._queue_those_naming_it(session)
 

@@ -41,6 +41,7 @@ from ..policy.plan import FINAL, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
 from .evidence import Gatherer
+from .intents import Intents
 from .memory import Memory, Remembered, Unwritten
 from .status_writer import StatusWriter
 from .store import Store
@@ -58,7 +59,6 @@ class Reconciler:
     """Carries out passes; safe for many keys at once, and for one pass per key at a time."""
 
     store: Store
-    """The resources as the watch says."""
     claims: Claims
     memory: Memory
     credentials: Credentials
@@ -66,8 +66,8 @@ class Reconciler:
     gatherer: Gatherer
     status_writer: StatusWriter
     creation: Creation
+    intents: Intents
     metrics: Metrics
-    """Counts drifts and errors."""
     cluster_name: str
     """Value of the label `agb-operator-cluster` on created sessions."""
     clock: Clock
@@ -99,7 +99,8 @@ class Reconciler:
         if isinstance(judgement, Undecided):
             return UNDECIDED
         recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
-        given = Input(session=session, now=self.clock.wall(), recalled=recalled, cluster_name=self.cluster_name)
+        now, wanted = self.clock.wall(), self.intents.of(session)
+        given = Input(session=session, now=now, intent=wanted, recalled=recalled, cluster_name=self.cluster_name)
         plan = before_looking(given) or unreported(given, remembered)
         if plan is not None:
             return await self._carry_out(given, remembered, plan, None)
@@ -149,8 +150,7 @@ class Reconciler:
         self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient | None
     ) -> float | None:
         session = given.session
-        current = self.store.get(session.key)
-        if plan.action != Action.NONE and (current is None or current.asks != session.asks):
+        if plan.action != Action.NONE and not self.intents.hold(given.desired, session, self.store.get(session.key)):
             return 0.0  # what is wanted has changed during the look
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
             await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)

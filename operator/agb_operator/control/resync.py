@@ -22,6 +22,7 @@ from ..model.states import Observation
 from ..policy import backoff
 from ..policy.decide import is_settled
 from .claims import Claims, Ours
+from .intents import Intents
 from .memory import Memory
 from .queue import WorkQueue
 from .store import Store
@@ -51,6 +52,7 @@ class Resync:
     observer: BatchedObserver
     """Looks at many sessions at once."""
     memory: Memory
+    intents: Intents
     interval: float
     """Seconds between the starts of two rounds."""
     clock: Clock
@@ -71,7 +73,11 @@ class Resync:
         """Give what to look at, by credential."""
         groups: dict[_Credential, list[AgbSession]] = {}
         for session in self.store:
-            if not session.session_id or not is_settled(session) or self.queue.is_pending(session.key):
+            if (
+                not session.session_id
+                or not is_settled(session, self.intents.last(session))
+                or self.queue.is_pending(session.key)
+            ):
                 continue
             if not isinstance(self.claims.judge(session), Ours):
                 self.queue.add(session.key)  # an older resource has come to manage its session meanwhile

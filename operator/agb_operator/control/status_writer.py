@@ -14,7 +14,7 @@ from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterRefused, NotLeading, ObjectNotFound
 from ..model.event import Event
 from ..model.resource import FINALIZER, AgbSession
-from ..model.status import OperationState, SessionStatus
+from ..model.status import OperationState, OperationType, SessionStatus
 from ..model.status_json import merge_patch, status_to_dict
 from .store import Store
 
@@ -134,8 +134,13 @@ class StatusWriter:
         )
 
     def _measure(self, before: SessionStatus, after: SessionStatus) -> None:
-        operation = after.operation
-        if operation is None or operation == before.operation or operation.finished_at is None:
+        operation, due = after.operation, before.next_change
+        if operation is None or operation == before.operation:
+            return
+        moves = operation.type in (OperationType.PAUSE, OperationType.RESUME) and operation.finished_at is None
+        if moves and due is not None and due.state == after.desired_state:
+            self.metrics.edge(max(0.0, (self.clock.wall() - due.at).total_seconds()))
+        if operation.finished_at is None:
             return
         if operation.state == OperationState.IN_PROGRESS:
             return

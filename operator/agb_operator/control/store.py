@@ -17,6 +17,8 @@ class Store:
         self._sessions: dict[ObjectKey, AgbSession] = {}
         self._by_uid: dict[str, ObjectKey] = {}
         self._naming: dict[str, set[ObjectKey]] = {}
+        self.changes = 0
+        """How often a resource has come, changed or gone."""
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -47,6 +49,7 @@ class Store:
             self._by_uid.pop(before.uid, None)
         self._sessions[session.key] = session
         self._by_uid[session.uid] = session.key
+        self.changes += 1
         if session.session_id:
             self._naming.setdefault(session.session_id, set()).add(session.key)
         return before
@@ -65,6 +68,7 @@ class Store:
             return None
         del self._sessions[key]
         self._by_uid.pop(uid, None)
+        self.changes += 1
         self._unname(session)
         return session
 

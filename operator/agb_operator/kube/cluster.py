@@ -8,7 +8,6 @@ told apart is `connection`'s, the watch is kopf's.
 import asyncio
 import base64
 import logging
-import re
 import socket
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -16,19 +15,18 @@ from typing import Any, Final
 
 import aiohttp
 
-from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, ObjectNotFound, StartupError
+from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, StartupError
 from ..model.event import RecordedEvent
 from ..model.proxy import Proxy
 from .config import Load
 from .connection import Connection
 from .messages import Request
+from .schedule_requests import GROUP_VERSION, SESSIONS, ScheduleRequests, checked
 
 logger = logging.getLogger(__name__)
 
-GROUP_VERSION: Final = "agb.cloud/v1alpha1"
 CONTROLLER: Final = "agb.cloud/agb-operator"
 
-SESSIONS: Final = f"/apis/{GROUP_VERSION}"
 _ALL_SESSIONS: Final = f"{SESSIONS}/agbsessions"
 _SESSIONS: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbsessions"
 _SESSION: Final = _SESSIONS + "/{name}"
@@ -39,7 +37,6 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 _PAGE = 500
 _NOTE_LIMIT = 1024
 """Bytes in an Event's message; the API server refuses longer ones."""
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 async def connect_cluster(load: Load, *, timeout: float = 10.0) -> "Cluster":
@@ -51,7 +48,7 @@ async def connect_cluster(load: Load, *, timeout: float = 10.0) -> "Cluster":
     return Cluster(Connection(await load(), reload=load, timeout=timeout))
 
 
-class Cluster:
+class Cluster(ScheduleRequests):
     """The Kubernetes API as the operator uses it.
 
     Every method may raise any `ClusterError`. Names come from users' specs, so they are checked before they
@@ -59,7 +56,7 @@ class Cluster:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._instance = socket.gethostname()
 
     @property
@@ -257,13 +254,6 @@ class Cluster:
         more = {"continue": token} if token else {}
         return await self._connection.request(_sessions(namespace, limit=limit, **more))
 
-    async def _patch(self, path: str, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._ask(path, namespace, name, method="PATCH", body=body, content="application/merge-patch+json")
-
-    async def _ask(self, path: str, namespace: str, name: str | None = None, **more: Any) -> dict[str, Any]:
-        names = {"namespace": _checked(namespace)} | ({} if name is None else {"name": _checked(name)})
-        return await self._connection.request(Request(path=path, names=names, **more))
-
 
 class _NotYet(Exception):
     """A reason not to start that may pass within seconds."""
@@ -271,7 +261,7 @@ class _NotYet(Exception):
 
 def _sessions(namespace: str | None, **query: str | int) -> Request:
     """Ask for all AgbSessions of a namespace, or of all, without their content."""
-    names = {} if namespace is None else {"namespace": _checked(namespace)}
+    names = {} if namespace is None else {"namespace": checked(namespace)}
     path = _ALL_SESSIONS if namespace is None else _SESSIONS
     return Request(path=path, names=names, query=tuple(query.items()), accept=_METADATA_ONLY)
 
@@ -279,12 +269,6 @@ def _sessions(namespace: str | None, **query: str | int) -> Request:
 def micro_time(moment: datetime) -> str:
     """Write a moment as Kubernetes' MicroTime: UTC, always six digits."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _checked(name: str) -> str:
-    if _NAME.fullmatch(name) is None:
-        raise ObjectNotFound(f"{name!r} cannot be the name of a Kubernetes object")
-    return name
 
 
 def _cut(note: str) -> str:

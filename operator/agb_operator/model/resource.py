@@ -5,13 +5,14 @@ validation relaxed), so reading never raises: what is wrong goes into `problem`,
 """
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from .states import DesiredState
+from .override import Override, read_override
 from .status import SessionStatus, parse_timestamp
 from .status_json import status_from_dict
 
@@ -69,6 +70,9 @@ class AgbSession:
     deleting: bool
     finalizers: tuple[str, ...]
     paused: bool
+    override: Override | None = None
+    object_labels: Mapping[str, str] = field(default_factory=dict)
+    """`metadata.labels`, by which schedules select; `labels` are those of the session in AGB."""
     image_id: str
     adopted_id: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -94,19 +98,19 @@ class AgbSession:
     @property
     def asks(self) -> tuple[object, ...]:
         """All that people can change and that a pass reacts to; the status is ours and not part of it."""
-        return (self.uid, self.generation, self.deleting, self.has_finalizer, self.annotations_hash)
+        return (
+            self.uid,
+            self.generation,
+            self.deleting,
+            self.has_finalizer,
+            self.annotations_hash,
+            self.object_labels,
+        )
 
     @property
     def has_finalizer(self) -> bool:
         """Whether our finalizer holds the resource."""
         return FINALIZER in self.finalizers
-
-    @property
-    def desired(self) -> DesiredState:
-        """What the session is to be; `spec.paused` no longer counts once deletion began."""
-        if self.deleting:
-            return DesiredState.GONE
-        return DesiredState.PAUSED if self.paused else DesiredState.RUNNING
 
     @property
     def precedence(self) -> tuple[datetime, str]:
@@ -146,6 +150,8 @@ class AgbSession:
             deleting=bool(meta.get("deletionTimestamp")),
             finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
             paused=paused is True,
+            override=read_override(spec, problems),
+            object_labels=_shared(_mapping(meta, "labels")),
             image_id=image,
             adopted_id=adopted,
             labels={str(k): str(v) for k, v in _mapping(spec, "labels").items()},
@@ -214,6 +220,11 @@ def _secret(spec: Mapping[str, Any], problems: list[str]) -> SecretRef | None:
 def _mapping(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = body.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _shared(labels: Mapping[str, Any]) -> Mapping[str, str]:
+    """Keep each word once: thousands of resources carry the same few labels."""
+    return {sys.intern(str(key)): sys.intern(str(value)) for key, value in labels.items()}
 
 
 def _text(body: Mapping[str, Any], key: str) -> str:

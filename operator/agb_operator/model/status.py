@@ -4,7 +4,7 @@ Pure. What to say is decided in `policy`; how the API server holds it stands in 
 counters, clocks or request ids, so that a failure that repeats does not rewrite the object.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from .states import DesiredState
 from .tolerance import Fit, FitOnes
 
 
@@ -141,6 +142,16 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NextChange:
+    """When the clock alone changes what is wanted, and to what."""
+
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
+    at: Time
+    state: DesiredState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
     """A metav1.Condition."""
 
@@ -159,7 +170,7 @@ class ConditionDraft:
     """What a condition is to say; `SessionStatus.saying` adds generation and transition time."""
 
     status: Truth
-    reason: Reason
+    reason: StrEnum
     message: str
 
 
@@ -174,6 +185,8 @@ class SessionStatus:
     session_id: Annotated[str, Fit, _SAID] = ""
     session_status: Annotated[str, Fit, _SAID] = ""
     desired_state: Annotated[str, Fit, _SAID] = ""
+    why: Annotated[str, Fit, _SAID] = ""
+    next_change: Annotated[NextChange | None, Fit, _KNOWN] = None
     operation: Annotated[Operation | None, Fit, Field(alias="lastOperation"), _KNOWN] = None
     labels: Annotated[Mapping[str, str] | None, Fit, _KNOWN] = None
     recreations: Annotated[tuple[str, ...], Fit, _SAID] = ()
@@ -205,17 +218,23 @@ class SessionStatus:
 
     def saying(self, drafts: Mapping[str, ConditionDraft], *, generation: int, now: datetime) -> "SessionStatus":
         """Give the status with these conditions and no others; a transition time moves only when a status flips."""
-        conditions = tuple(self._condition(kind, draft, generation, now) for kind, draft in drafts.items())
+        conditions = with_transitions(self.conditions, drafts, generation=generation, now=now)
         return replace(self, observed_generation=generation, conditions=conditions)
 
-    def _condition(self, kind: str, draft: ConditionDraft, generation: int, now: datetime) -> Condition:
-        before = self.condition(kind)
-        kept = before is not None and before.status == draft.status
-        return Condition(
+
+def with_transitions(
+    before: Iterable[Condition], drafts: Mapping[str, ConditionDraft], *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Make the drafts conditions; the time of one whose status is as `before` is kept."""
+    known = {(condition.type, condition.status): condition.last_transition_time for condition in before}
+    return tuple(
+        Condition(
             type=kind,
             status=draft.status,
             reason=draft.reason,
             message=draft.message,
             observed_generation=generation,
-            last_transition_time=before.last_transition_time if kept and before is not None else timestamp(now),
+            last_transition_time=known.get((kind, draft.status), timestamp(now)),
         )
+        for kind, draft in drafts.items()
+    )

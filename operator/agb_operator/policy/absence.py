@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 from ..model.event import Event
 from ..model.resource import CONFIRM_LOST_ANNOTATION, AgbSession
-from ..model.states import Observation, SessionState
+from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import (
     ConditionDraft,
     Operation,
@@ -25,7 +25,7 @@ from .backoff import BELIEVE_AFTER, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
 from .proof import Absence, absence
 from .transitions import finished, unexpected
-from .wording import of_look, of_no_look
+from .wording import decider, new_one_waits, of_look, of_no_look
 
 RECREATIONS_AN_HOUR: Final = 3
 _MOVING: Final = (SessionState.STARTING, SessionState.PAUSING, SessionState.RESUMING, SessionState.DELETING)
@@ -36,9 +36,9 @@ def session_absent(given: Input, seen: Observation) -> Draft:
     session = given.session
     if (doubt := _doubt(given, seen)) is not None:
         return doubt
-    if _may_recreate(session, given.now):
+    if _may_recreate(given):
         return _recreated(given, seen)
-    message = _lost_message(session, seen)
+    message = _lost_message(given, seen)
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
     draft = of_look(
         given,
@@ -126,7 +126,8 @@ def _key_suspect(given: Input) -> Draft:
     return replace(draft, blocks=True, requeue=SUSPECT)
 
 
-def _lost_message(session: AgbSession, seen: Observation) -> str:
+def _lost_message(given: Input, seen: Observation) -> str:
+    session = given.session
     never_seen = seen.state == SessionState.NOT_FOUND and not session.status.session_status
     if session.adopted_id and never_seen:
         return (
@@ -146,14 +147,15 @@ def _lost_message(session: AgbSession, seen: Observation) -> str:
             text
             + " To get a new session set spec.onSessionLost to Recreate, or delete this resource and apply it again."
         )
-    if session.paused:
-        return text + " A new one is created once spec.paused is false."
+    if given.desired == DesiredState.PAUSED:
+        return text + " " + new_one_waits(given)
     return text + f" It was replaced {RECREATIONS_AN_HOUR} times within an hour; the operator goes on later."
 
 
-def _may_recreate(session: AgbSession, now: datetime) -> bool:
-    wanted = session.recreate and bool(session.image_id) and not session.paused
-    return wanted and len(_recent(session, now)) < RECREATIONS_AN_HOUR
+def _may_recreate(given: Input) -> bool:
+    session = given.session
+    wanted = session.recreate and bool(session.image_id) and given.desired != DesiredState.PAUSED
+    return wanted and len(_recent(session, given.now)) < RECREATIONS_AN_HOUR
 
 
 def _recent(session: AgbSession, now: datetime) -> tuple[str, ...]:
@@ -191,15 +193,15 @@ def observe_only(given: Input, seen: Observation) -> Draft:
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
         if (doubt := _doubt(given, seen)) is not None:
             return doubt
-        message = _lost_message(session, seen)
+        message = _lost_message(given, seen)
         ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)
         # AGB's last word stays: it tells a session that ended from one that never was.
         said = seen.status or session.status.session_status
         draft = of_look(given, seen, ready, session_status=said, seen_with="")
         return replace(draft, stalled=True, requeue=SLOW)
     message = "The session is only observed (spec.managementPolicy: Observe)."
-    if session.paused != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
-        message += " spec.paused differs and is not enforced."
+    if (given.desired == DesiredState.PAUSED) != (seen.state in (SessionState.PAUSED, SessionState.PAUSING)):
+        message += f" {decider(given)} differs and is not enforced."
     ready = ConditionDraft(status=Truth.TRUE, reason=Reason.OBSERVED, message=message)
     if seen.state in _MOVING:
         return replace(of_look(given, seen, ready), requeue=session.poll_interval.total_seconds())

@@ -17,6 +17,7 @@ from ..model.status import ConditionDraft, Reason, Truth
 from .absence import observe_only, session_absent, session_ended
 from .backoff import SLOW
 from .creation import after_the_step, creation_step
+from .intent import Intent
 from .plan import Action, Draft, Input, Plan, finish
 from .transitions import in_transition, settled, start_transition, unexpected
 from .wording import needs_finalizer, of_no_look
@@ -82,7 +83,7 @@ def decide(given: Input) -> Plan:
 def _step(given: Input, seen: Observation) -> Draft:
     if given.session.observe_only:
         return observe_only(given, seen)
-    step = TABLE[given.session.desired][seen.state]
+    step = TABLE[given.desired][seen.state]
     match step:
         case Step.SETTLED:
             return settled(given, seen)
@@ -130,11 +131,14 @@ def _stalled(given: Input, reason: Reason, message: str) -> Plan:
     return finish(given, replace(of_no_look(given, ready), stalled=True, warns=True, requeue=SLOW))
 
 
-def is_settled(session: AgbSession) -> bool:
+def is_settled(session: AgbSession, intent: Intent) -> bool:
     """Tell whether the status says that nothing is left to do, so that watch and resync look after the resource."""
     status, asked = session.status, session.reconcile_requested_at
     return (
-        status.ready.status == Truth.TRUE
+        status.desired_state == intent.state
+        and status.why == intent.why
+        and status.next_change == intent.shown
+        and status.ready.status == Truth.TRUE
         and status.ready.observed_generation == session.generation == status.observed_generation
         and not session.deleting
         and needs_finalizer(session) == session.has_finalizer

@@ -15,6 +15,7 @@ from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
 from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
+from .intent import OVERRIDE, Intent
 from .proof import Evidence, Ownership, ownership
 
 
@@ -82,6 +83,8 @@ class Input:
 
     session: AgbSession
     now: datetime
+    intent: Intent
+    """What is wanted of the session, why, and until when."""
     recalled: Recalled = Recalled()
     seen: Observation | None = None
     """The look of this pass; None when there was none, or it failed."""
@@ -97,6 +100,11 @@ class Input:
         """Whose session it is that carries the labels in `evidence`."""
         since_create = self.recalled.since_create
         return ownership(self.session, self.evidence, cluster_name=self.cluster_name, since_create=since_create)
+
+    @property
+    def desired(self) -> DesiredState:
+        """What the session is to be."""
+        return self.intent.state
 
     def age(self, operation: Operation) -> float:
         """Give an operation's age in seconds.
@@ -150,6 +158,10 @@ class Plan:
     """The session was changed behind our back."""
 
 
+OVERRULED: Final = (
+    "spec.paused is true and has no effect while spec.override says Running; to pause the session now, remove "
+    "spec.override."
+)
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "
     f'or annotate the resource with {ABANDON_ANNOTATION}="true".'
@@ -162,8 +174,14 @@ def finish(given: Input, draft: Draft) -> Plan:
     events = draft.events
     if status is None or ready is None or paused is None:
         return Plan(action=draft.action, requeue=draft.requeue, events=events, drifted=draft.drifted)
+    if session.paused and given.intent.why == OVERRIDE and given.desired == DesiredState.RUNNING:
+        ready = replace(ready, message=f"{ready.message} {OVERRULED}")
+        before = session.status
+        if before.why == OVERRIDE and not before.ready.message.endswith(OVERRULED):
+            # spec.paused has turned true under the override; one that is renewed has been told of.
+            events = (*events, Event(reason="OverrideInForce", message=OVERRULED, warning=True))
     drafts = {"Ready": ready, "Paused": paused}
-    if draft.blocks and session.desired == DesiredState.GONE:
+    if draft.blocks and given.desired == DesiredState.GONE:
         text = f"{ready.message} {WAYS_OUT}"
         drafts["Stalled"] = ConditionDraft(status=Truth.TRUE, reason=Reason.DELETION_BLOCKED, message=text)
     elif draft.stalled:
@@ -176,7 +194,17 @@ def finish(given: Input, draft: Draft) -> Plan:
     status = replace(
         status,
         phase=Phase.DELETING if session.deleting else status.phase,
-        desired_state=str(DesiredState.PAUSED if session.paused else DesiredState.RUNNING),
+        desired_state=_desired_state(given),
+        why=given.intent.why,
+        next_change=given.intent.shown,
         last_handled_reconcile_at=session.reconcile_requested_at or status.last_handled_reconcile_at,
     ).saying(drafts, generation=session.generation, now=given.now)
     return Plan(action=draft.action, status=status, requeue=draft.requeue, events=events, drifted=draft.drifted)
+
+
+def _desired_state(given: Input) -> str:
+    """Say what is wanted, as `status.desiredState`; a deletion leaves that as it was."""
+    if given.desired != DesiredState.GONE:
+        return str(given.desired)
+    unknown = DesiredState.PAUSED if given.session.paused else DesiredState.RUNNING
+    return given.session.status.desired_state or str(unknown)

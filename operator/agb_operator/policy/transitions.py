@@ -10,7 +10,7 @@ from ..model.status import ConditionDraft, Operation, OperationState, OperationT
 from .backoff import CALL_SHOWS, LOOK_UP_AGAIN, SHORTEST, SLOW, UNKNOWN_STATE
 from .plan import Action, Draft, Input
 from .proof import LEFT_BY, Ownership
-from .wording import begun, of_look, phase_of, poll_delay, unfinished
+from .wording import as_wanted, begun, instead, of_look, phase_of, poll_delay, unfinished
 
 MANY_ATTEMPTS: Final = 3
 """Failures after which a person should look."""
@@ -37,11 +37,7 @@ def settled(given: Input, seen: Observation) -> Draft:
         return _wait(given, wait)
     paused = seen.state == SessionState.PAUSED
     ready = ConditionDraft(
-        status=Truth.TRUE,
-        reason=Reason.PAUSED if paused else Reason.RUNNING,
-        message="The session is paused, as asked; its state is kept."
-        if paused
-        else "The session is running, as asked.",
+        status=Truth.TRUE, reason=Reason.PAUSED if paused else Reason.RUNNING, message=as_wanted(given)
     )
     operation, events = finished(given, paused=paused, session_id=seen.session_id)
     if session.image_id and (given.recalled.labels_in_doubt or session.status.labels != session.labels):
@@ -83,7 +79,7 @@ def finished(given: Input, *, paused: bool, session_id: str) -> tuple[Operation 
     if last.type in (OperationType.CREATE, OperationType.PAUSE if paused else OperationType.RESUME):
         word = "Paused" if paused else "Running"
         ended = last.ended(OperationState.SUCCEEDED, given.now)
-        return ended, (Event(reason=word, message=f"Session {session_id} is {word.lower()}."),)
+        return ended, (Event(reason=word, message=f"Session {session_id} is {word.lower()} ({given.intent.why})."),)
     if last.state == OperationState.IN_PROGRESS:
         return last.ended(OperationState.FAILED, given.now, "Not carried out, and no longer asked for."), ()
     return last, ()
@@ -92,7 +88,7 @@ def finished(given: Input, *, paused: bool, session_id: str) -> tuple[Operation 
 def in_transition(given: Input, seen: Observation) -> Draft:
     """Wait for a transition to end, and say so when it takes longer than the spec allows."""
     kind, reason, late_reason = _MOVES[seen.state]
-    deleting = given.session.desired == DesiredState.GONE
+    deleting = given.desired == DesiredState.GONE
     if seen.state == SessionState.DELETING and not deleting:
         late_reason = Reason.UNEXPECTED_STATE  # somebody else ends the session
     last = unfinished(given.session, kind) or begun(given, kind)
@@ -127,7 +123,7 @@ def _moving(given: Input, state: SessionState, reason: Reason) -> ConditionDraft
         (DesiredState.GONE, SessionState.RESUMING): " It is released once it is running.",
         (DesiredState.GONE, SessionState.STARTING): " It is released once it is running.",
     }
-    message = words[state] + then.get((given.session.desired, state), "")
+    message = words[state] + then.get((given.desired, state), "")
     return ConditionDraft(status=Truth.FALSE, reason=reason, message=message)
 
 
@@ -244,17 +240,19 @@ def _call_failed(given: Input, seen: Observation, last: Operation) -> Draft:
 
 
 def _drift(given: Input, seen: Observation) -> tuple[Event, ...]:
-    """Say that somebody else moved the session, if the last word was that all is as this very spec asks."""
-    ready = given.session.status.ready
+    """Say that somebody else moved the session, if the last word was that all is as wanted, and that is so still.
+
+    An edge of a schedule is no drift, and neither is a change of the spec: what is wanted is another state then.
+    """
+    status = given.session.status
     settled_before = (
-        ready.status == Truth.TRUE
-        and ready.reason != Reason.OBSERVED
-        and ready.observed_generation == given.session.generation
-        and not given.session.deleting
+        status.ready.status == Truth.TRUE
+        and status.ready.reason != Reason.OBSERVED
+        and status.desired_state == given.desired
     )
     if not settled_before:
         return ()
-    text = f"Session {seen.session_id} was found {seen.status} without a change of the spec; it is brought back."
+    text = f"Session {seen.session_id} was found {seen.status}, {instead(given)}; it is brought back."
     return (Event(reason="DriftDetected", message=text, warning=True),)
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..model.resource import AgbSession
-from ..model.states import Observation, SessionState
-from ..model.status import ConditionDraft, Operation, OperationState, OperationType, Phase, Reason, Truth
+from ..model.states import DesiredState, Observation, SessionState
+from ..model.status import ConditionDraft, Operation, OperationState, OperationType, Phase, Reason, Truth, timestamp
 from .backoff import SLOW
+from .intent import DEFAULT, OVERRIDE, SCHEDULE, SPEC
 from .plan import Draft, Input
 
 _PHASES: Final = {
@@ -31,6 +32,52 @@ _PAUSED_REASONS: Final = {
     SessionState.NOT_FOUND: Reason.SESSION_NOT_FOUND,
     SessionState.UNKNOWN: Reason.UNEXPECTED_STATE,
 }
+
+
+def as_wanted(given: Input) -> str:
+    """Say that the session is as it is wanted, by whom, and until when."""
+    override, why, paused = given.session.override, given.intent.why, given.desired == DesiredState.PAUSED
+    kept = "; its state is kept." if paused else "."
+    if why == OVERRIDE and override is not None and override.holds(given.now):
+        reason = f" ({override.reason})" if override.reason else ""
+        word = "paused" if paused else "running"
+        return f"The session is {word} because of spec.override until {timestamp(override.until)}{reason}{kept}"
+    if given.intent.kept:
+        return (
+            f"The session stays paused ({why}), because schedules that may speak for it cannot be used or read; its "
+            "state is kept. To have it awake, set spec.override."
+        )
+    if why.startswith(SCHEDULE):
+        return f"The session is paused by {_asker(given)}{kept} To have it sooner, set spec.override."
+    return f"The session is {'paused' if paused else 'running'}, as asked{kept}"
+
+
+def _asker(given: Input) -> str:
+    """Name the schedule that asks for the pause, and its end if that is known."""
+    change = given.intent.shown
+    until = f" until {timestamp(change.at)}" if change is not None else ""
+    return f"AgbPauseSchedule {given.intent.why.removeprefix(SCHEDULE)}{until}"
+
+
+def decider(given: Input) -> str:
+    """Name the field or the schedule that decides what is wanted."""
+    if given.intent.why in (DEFAULT, SPEC):
+        return "spec.paused"
+    return "spec.override" if given.intent.why == OVERRIDE else _asker(given)
+
+
+def instead(given: Input) -> str:
+    """Say what a session that somebody else has moved should be, and how to have it so."""
+    if given.intent.why.startswith(SCHEDULE):
+        return f"but {_asker(given)} wants it paused; to have it awake, set spec.override"
+    return "without a change of what is wanted"
+
+
+def new_one_waits(given: Input) -> str:
+    """Say when a lost session is replaced, while Paused is wanted."""
+    if given.intent.why == SPEC:
+        return "A new one is created once spec.paused is false."
+    return f"A new one is created once Running is wanted; {decider(given)} wants Paused."
 
 
 def phase_of(state: SessionState) -> Phase:

@@ -17,21 +17,27 @@ from ..agb.client import SessionClient
 from ..agb.credentials import Credentials, SecretReader
 from ..agb.guard import Guard, Guards
 from ..control.claims import Claims
+from ..control.clock import EdgeClock
 from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
 from ..control.evidence import Gatherer
 from ..control.informer import Informer
+from ..control.intents import Intents
 from ..control.memory import Memory
 from ..control.queue import WorkQueue
 from ..control.reconciler import Reconciler
 from ..control.relist import ObjectReader, Relist
 from ..control.resync import Resync
+from ..control.schedule_informer import ScheduleInformer
+from ..control.schedule_reconciler import ScheduleReconciler, ScheduleWriter
+from ..control.schedule_store import ScheduleStore
 from ..control.status_writer import SessionWriter, StatusWriter
 from ..control.store import Store
 from ..control.workers import Workers, hung_after, pass_deadline
 from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.resource import ObjectKey, own_labels
+from ..model.schedule import KIND as SCHEDULE
 from ..shares import Tenant
 from .health import Check, Progress
 from .logs import hide
@@ -47,7 +53,7 @@ Part = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled."""
 
 
-class ClusterApi(SessionWriter, SecretReader, EventWriter, ObjectReader, Protocol):
+class ClusterApi(SessionWriter, SecretReader, EventWriter, ObjectReader, ScheduleWriter, Protocol):
     """All that the parts ask of the Kubernetes API."""
 
 
@@ -73,6 +79,8 @@ class Parts:
     resync: Resync
     relist: Relist
     informer: Informer
+    schedules: ScheduleInformer
+    edges: EdgeClock
     passes: Progress
 
     @property
@@ -91,6 +99,7 @@ class Parts:
             "events": self.event_recorder.run,
             "resync": self.resync.run,
             "relist": self.relist.run,
+            "clock": self.edges.run,
             **more,
         }
         try:
@@ -122,6 +131,8 @@ def assemble(
         metrics: where to count.
     """
     store, memory = Store(), Memory(clock=clock.now)
+    schedules = ScheduleStore(namespaces=settings.namespaces)
+    intents = Intents(schedules=schedules, clock=clock)
     claims = Claims(store=store)
 
     def tenant_of(key: ObjectKey) -> Tenant:
@@ -154,17 +165,36 @@ def assemble(
         gatherer=Gatherer(store=store, memory=memory, observer=observer, clock=clock),
         status_writer=status_writer,
         creation=creation,
+        intents=intents,
         metrics=metrics,
         cluster_name=settings.cluster_name,
         clock=clock,
     )
+    schedule_reconciler = ScheduleReconciler(
+        schedules=schedules,
+        store=store,
+        intents=intents,
+        cluster=cluster,
+        record=event_recorder.record,
+        leads=leads,
+        clock=clock,
+    )
+
+    async def reconcile(key: ObjectKey) -> float | None:
+        if key.kind == SCHEDULE:
+            return await schedule_reconciler.reconcile(key)
+        session = store.get(key)
+        if session is not None and not session.deleting and not intents.known(session):
+            return None  # nobody is paused or resumed before schedules are known, and whoever needs a pass gets it then
+        return await reconciler.reconcile(key)
+
     deadline = pass_deadline(workers=settings.workers, qps=settings.api_qps)
     passes = Progress(
         "no pass was finished although some wait", limit=hung_after(deadline), busy=lambda: queue.depth > 0
     )
     workers = Workers(
         queue=queue,
-        reconcile=reconciler.reconcile,
+        reconcile=reconcile,
         count=settings.workers,
         deadline=deadline,
         metrics=metrics,
@@ -177,10 +207,23 @@ def assemble(
         credentials=credentials,
         observer=observer,
         memory=memory,
+        intents=intents,
         interval=settings.resync,
         clock=clock,
     )
-    informer = Informer(store=store, queue=queue, claims=claims, memory=memory, on_activity=metrics.watch_activity)
+    informer = Informer(
+        store=store,
+        queue=queue,
+        claims=claims,
+        memory=memory,
+        intents=intents,
+        metrics=metrics,
+        on_activity=metrics.watch_activity,
+    )
+    edges = EdgeClock(intents=intents, store=store, schedules=schedules, queue=queue)
+    schedule_informer = ScheduleInformer(
+        schedules=schedules, intents=intents, queue=queue, ask_anew=edges.ask_anew, clock=clock
+    )
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
@@ -189,6 +232,9 @@ def assemble(
         stalled=store.stalled,
         depth=lambda: queue.depth,
         open_breakers=credentials.open_breakers,
+    )
+    metrics.show_schedules(
+        asks=schedules.asks, invalid=schedules.invalid, unsettled=schedules.unsettled, wanted=intents.wanted
     )
     return Parts(
         metrics=metrics,
@@ -204,6 +250,8 @@ def assemble(
         resync=resync,
         relist=relist,
         informer=informer,
+        schedules=schedule_informer,
+        edges=edges,
         passes=passes,
     )
 

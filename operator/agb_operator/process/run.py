@@ -9,16 +9,17 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from ..agb.http import AgbApi
 from ..kube.cluster import Cluster, connect_cluster
 from ..kube.config import find_cluster
+from ..kube.schedule_watch import ScheduleWatch
 from ..metrics import Metrics
 from ..model.errors import StartupError
 from ..model.proxy import proxy_for
-from .assembly import Parts, assemble, system_clock
+from .assembly import Part, Parts, assemble, system_clock
 from .health import HealthServer, LoopLag
 from .leader import Elector, LeaseLost, new_identity
 from .logs import hide
@@ -97,6 +98,8 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
         on_start=lambda: _stop_on_signals(stop),
     )
+    schedules = ScheduleWatch(cluster=cluster, sink=parts.schedules, namespaces=settings.namespaces)
+    work: dict[str, Part] = {"watch": watch.run, "schedules": schedules.run}
     lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(parts.passes.beat,))
     ready = {"event loop": lag.problem, "watch": watch.missing, **({"lease": elector.problem} if elects else {})}
     server = HealthServer(
@@ -111,11 +114,11 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         async with server:
             if not elects:
                 metrics.leader(True)
-                return await _work(parts.run(watch=watch.run), stop)
+                return await _work(parts.run(**work), stop)
             try:
                 if not await _unless_stopped(elector.acquire(), stop):
                     return 0
-                return await _work(_while_leading(parts, watch, elector), stop)
+                return await _work(_while_leading(parts, work, elector), stop)
             finally:
                 await elector.step_down()
     finally:
@@ -123,11 +126,11 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         await agb.aclose()
 
 
-async def _while_leading(parts: Parts, watch: Watch, elector: Elector) -> None:
+async def _while_leading(parts: Parts, work: Mapping[str, Part], elector: Elector) -> None:
     """Work for as long as the lease is ours; losing it stops all calls at once."""
     async with asyncio.TaskGroup() as group:
         group.create_task(elector.keep(), name="lease")
-        group.create_task(parts.run(watch=watch.run), name="work")
+        group.create_task(parts.run(**work), name="work")
 
 
 async def _work(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> int:

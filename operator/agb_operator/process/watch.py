@@ -12,8 +12,9 @@ from typing import Any, Final
 from ..control.informer import Informer
 from ..control.relist import Relist
 from ..control.store import Store
-from ..kube.cluster import SESSIONS, Cluster
+from ..kube.cluster import Cluster
 from ..kube.kopf_watch import WATCH_SECONDS, run_kopf
+from ..kube.schedule_requests import SESSIONS
 from ..kube.watch_stream import without_echoes
 from ..metrics import Metrics
 from .health import Progress

@@ -15,7 +15,8 @@ from agb_operator.control.memory import Memory
 from agb_operator.control.queue import WorkQueue
 from agb_operator.control.store import Store
 from agb_operator.kube.watch_stream import News, without_echoes
-from unit.builders import a_session
+from agb_operator.metrics import Metrics
+from unit.builders import a_session, no_schedules
 
 KNOWN = a_session(version="100")
 
@@ -117,6 +118,8 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
         queue=WorkQueue(workers=1, tenant_of=lambda key: (key.namespace, "")),
         claims=Claims(store=store),
         memory=Memory(clock=lambda: 0.0),
+        intents=no_schedules(),
+        metrics=Metrics(),
         on_activity=lambda: heard.append(True),
     )
 

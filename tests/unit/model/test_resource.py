@@ -15,7 +15,6 @@ from agb_operator.model.resource import (
     SecretRef,
     parse_duration,
 )
-from agb_operator.model.states import DesiredState
 from agb_operator.model.status import SessionStatus
 from unit.builders import IMAGE, NOW, a_body, a_session, a_status, later
 
@@ -154,12 +153,6 @@ def test_the_session_is_the_adopted_one_or_the_one_noted_in_the_status() -> None
     assert a_session(adopted="session-9").session_id == "session-9"
     assert a_session(status=a_status(session_id="session-3")).session_id == "session-3"
     assert a_session().session_id == ""
-
-
-def test_the_desired_state_follows_paused_until_deletion_begins() -> None:
-    assert a_session().desired == DesiredState.RUNNING
-    assert a_session(paused=True).desired == DesiredState.PAUSED
-    assert a_session(paused=True, deleting=True).desired == DesiredState.GONE
 
 
 def test_a_secret_is_read_from_its_default_entry() -> None:

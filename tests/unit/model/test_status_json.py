@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agb_operator.model.states import DesiredState
 from agb_operator.model.status import (
     Condition,
+    NextChange,
     OperationState,
     OperationType,
     Phase,
@@ -154,6 +156,8 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         desired_state="Paused",
         operation=operation,
         labels={"team": "a"},
+        why="Schedule/office-hours",
+        next_change=NextChange(at=NOW, state=DesiredState.RUNNING),
         recreations=(timestamp(NOW),),
         may_have_duplicates=True,
         seen_with="w",
@@ -164,6 +168,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
     written, fields = status_to_dict(full), schema()["properties"]
 
     assert set(written) == set(fields)
+    assert set(written["nextChange"]) == set(fields["nextChange"]["properties"])
     assert set(written["lastOperation"]) == set(fields["lastOperation"]["properties"])
     assert set(written["conditions"][0]) == set(fields["conditions"]["items"]["properties"])
 

@@ -12,7 +12,7 @@ from agb_operator.model.status import OperationState, OperationType, Phase
 from agb_operator.policy.backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
 from agb_operator.policy.creation import create_attempts, created, living, needs_lookup
 from agb_operator.policy.decide import decide as policy
-from agb_operator.policy.plan import Action, Input, Plan, Recalled, finish
+from agb_operator.policy.plan import Action, Plan, Recalled, finish
 from unit.builders import (
     NOTHING,
     NOW,
@@ -22,6 +22,7 @@ from unit.builders import (
     before_looking,
     carried_on,
     conditions,
+    given,
     later,
     ours,
     plan_creation,
@@ -45,8 +46,8 @@ def decide(session: AgbSession, *found: Observation, recalled: Recalled = NOTHIN
 
 def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
     """Give what is written once createSession has answered."""
-    given = Input(session=session, now=later(at))
-    return finish(given, created(given, session_id="session-7", request_id=request_id))
+    about = given(session, later(at))
+    return finish(about, created(about, session_id="session-7", request_id=request_id))
 
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
@@ -300,8 +301,8 @@ def after_look(
     session: AgbSession, look: str, *found: Observation, looked_up: bool = True, recalled: Recalled = LONG_SENT
 ) -> Plan:
     others = found if looked_up else None
-    given = Input(session=session, now=NOW, recalled=recalled, seen=seen(look), found=others, evidence=ours(session))
-    return policy(given)
+    about = given(session, recalled=recalled, seen=seen(look), found=others, evidence=ours(session))
+    return policy(about)
 
 
 def test_what_the_user_asked_for_goes_before_any_look_up() -> None:

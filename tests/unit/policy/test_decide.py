@@ -24,6 +24,7 @@ from unit.builders import (
     before_looking,
     carried_on,
     conditions,
+    intent,
     not_found,
     plan,
     said,
@@ -415,7 +416,11 @@ WELL = a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING)
     ],
 )
 def test_a_resource_is_settled_when_nothing_is_left_to_do(why: str, session: AgbSession, settled: bool) -> None:
-    assert is_settled(session) == settled, why
+    assert is_settled(session, intent(session)) == settled, why
+
+
+def is_at_rest(session: AgbSession) -> bool:
+    return is_settled(session, intent(session))
 
 
 def test_a_resource_whose_request_was_answered_is_settled() -> None:
@@ -423,14 +428,14 @@ def test_a_resource_whose_request_was_answered_is_settled() -> None:
         status=replace(WELL, last_handled_reconcile_at="1"), annotations={"agb.cloud/reconcile-requested-at": "1"}
     )
 
-    assert is_settled(session)
+    assert is_settled(session, intent(session))
 
 
 def test_a_request_that_was_answered_and_taken_back_is_no_reason_to_look() -> None:
-    assert is_settled(a_session(status=replace(WELL, last_handled_reconcile_at="1")))
+    assert is_at_rest(a_session(status=replace(WELL, last_handled_reconcile_at="1")))
 
 
 def test_an_operation_that_ended_is_no_reason_to_look() -> None:
     ended = an_operation(OperationType.RESUME, OperationState.SUCCEEDED)
 
-    assert is_settled(a_session(status=replace(WELL, operation=ended)))
+    assert is_at_rest(a_session(status=replace(WELL, operation=ended)))

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from agb_operator.model.status import ConditionDraft, OperationType, Phase, Reason, SessionStatus, Truth
-from agb_operator.policy.plan import WAYS_OUT, Draft, Input, Plan, Recalled, finish
-from unit.builders import NOW, a_session, a_status, an_operation, carried_on, conditions, later
+from agb_operator.policy.plan import WAYS_OUT, Draft, Plan, Recalled, finish
+from unit.builders import a_session, a_status, an_operation, carried_on, conditions, given, later
 
 MOVING = ConditionDraft(status=Truth.FALSE, reason=Reason.RESUMING, message="AGB is resuming the session.")
 DRAFT = Draft(status=a_status(reason="Running", ready=Truth.TRUE), ready=MOVING, paused=MOVING)
@@ -13,7 +13,7 @@ PAUSE = OperationType.PAUSE
 
 def finished(draft: Draft, *, deleting: bool = False, reason: str = "Running") -> Plan:
     session = a_session(status=a_status(reason=reason, ready=Truth.TRUE), deleting=deleting, paused=True)
-    return finish(Input(session=session, now=NOW), draft)
+    return finish(given(session), draft)
 
 
 def said(decided: Plan) -> dict[str, tuple[str, str]]:
@@ -53,11 +53,11 @@ def test_a_step_that_says_nothing_leaves_the_status_alone() -> None:
     assert finished(Draft(requeue=5.0)) == Plan(requeue=5.0)
 
 
-def test_a_status_repeats_what_is_wanted_and_a_deletion_in_its_phase() -> None:
+def test_a_deletion_stands_in_the_phase_and_leaves_what_was_wanted_before() -> None:
     decided = finished(DRAFT, deleting=True)
 
     assert decided.status is not None
-    assert (decided.status.phase, decided.status.desired_state) == (Phase.DELETING, "Paused")
+    assert (decided.status.phase, decided.status.desired_state) == (Phase.DELETING, "Running")
 
 
 def test_all_that_is_recalled_may_be_forgotten() -> None:
@@ -69,18 +69,18 @@ def test_all_that_is_recalled_may_be_forgotten() -> None:
 
 def test_an_operation_never_has_a_negative_age() -> None:
     operation = an_operation(PAUSE, started=60)
-    given = Input(session=a_session(status=a_status(operation=operation)), now=NOW)
+    about = given(a_session(status=a_status(operation=operation)))
 
-    assert given.age(operation) == 0.0
-    assert replace(given, now=later(90)).age(operation) == 30.0
+    assert about.age(operation) == 0.0
+    assert replace(about, now=later(90)).age(operation) == 30.0
 
 
 def test_an_operation_that_began_by_a_clock_ahead_of_ours_is_as_old_as_we_know_of_it() -> None:
     operation = an_operation(PAUSE, started=7200)
-    given = Input(session=a_session(status=a_status(operation=operation)), now=NOW, recalled=Recalled(known_for=45.0))
+    about = given(a_session(status=a_status(operation=operation)), recalled=Recalled(known_for=45.0))
 
-    assert given.age(operation) == 45.0
-    assert given.age(an_operation(PAUSE, started=3600)) == 0.0, "another operation is not that old"
+    assert about.age(operation) == 45.0
+    assert about.age(an_operation(PAUSE, started=3600)) == 0.0, "another operation is not that old"
 
 
 def test_a_status_without_a_word_says_so() -> None:

@@ -8,7 +8,6 @@ from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import SessionState
 from agb_operator.model.status import ConditionDraft, OperationState, OperationType, Phase, Reason, SessionStatus, Truth
 from agb_operator.policy.backoff import SLOW
-from agb_operator.policy.plan import Input
 from agb_operator.policy.wording import (
     begun,
     may_have_session,
@@ -21,7 +20,7 @@ from agb_operator.policy.wording import (
     unfinished,
     unseen_phase,
 )
-from unit.builders import ID, NOW, a_session, a_status, an_operation, later, seen
+from unit.builders import ID, NOW, a_session, a_status, an_operation, given, later, seen
 
 READY = ConditionDraft(status=Truth.TRUE, reason=Reason.RUNNING, message="The session is running, as asked.")
 PAUSE, CREATE = OperationType.PAUSE, OperationType.CREATE
@@ -44,10 +43,6 @@ def test_paused_quotes_the_api() -> None:
     assert paused_draft(SessionState.PAUSING, "PAUSING").message == "AGB says PAUSING."
     assert paused_draft(SessionState.UNKNOWN, "").message == "AGB gave no status."
     assert paused_draft(SessionState.RELEASED, "FINISH").message == "AGB no longer has the session."
-
-
-def given(session: AgbSession) -> Input:
-    return Input(session=session, now=NOW)
 
 
 def test_without_a_look_nothing_is_known_of_paused_unless_it_is_told() -> None:
