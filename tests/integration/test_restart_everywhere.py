@@ -65,6 +65,20 @@ async def an_adopted_session(world: GatedWorld) -> None:
     await world.ready("Running")
 
 
+def a_session_before(reason: str, **window: str) -> Step:
+    """A session whose schedule has a window, whose next edge is what happens in the story."""
+
+    async def before(world: GatedWorld) -> None:
+        world.schedule(selector={}, windows=[window])
+        await a_session(reason)(world)
+
+    return before
+
+
+def the_clock_goes_on(_: GatedWorld) -> None:
+    """Nobody does anything."""
+
+
 STORIES = (
     Story(
         name="create",
@@ -91,6 +105,20 @@ STORIES = (
         name="resume",
         before=a_session("Paused", paused=True),
         change=lambda world: world.patch(paused=False),
+        ends="Running",
+        calls={"resumeSessionAsync": 1},
+    ),
+    Story(
+        name="fall asleep by the clock",
+        before=a_session_before("Running", **{"from": "2026-01-01T00:05", "to": "2026-01-02T00:00"}),
+        change=the_clock_goes_on,
+        ends="Paused",
+        calls={"pauseSessionAsync": 1},
+    ),
+    Story(
+        name="wake by the clock",
+        before=a_session_before("Paused", **{"from": "2026-01-01T00:00", "to": "2026-01-01T00:05"}),
+        change=the_clock_goes_on,
         ends="Running",
         calls={"resumeSessionAsync": 1},
     ),
