@@ -15,6 +15,7 @@ from ..model.errors import AgbError, TransientError
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import Listed, SessionClient
+from .lanes import Lane, caller_lane
 from .pages import PageWalk
 
 _PAGES_PER_SECOND: Final = 10
@@ -34,6 +35,7 @@ class Waiter:
     good_from: float
     labelled: bool
     answer: asyncio.Future[Observation]
+    lane: Lane = field(default_factory=caller_lane.get)
 
 
 @dataclass(eq=False, slots=True)
@@ -107,7 +109,7 @@ class Batcher:
         self._seen: dict[str, Observation] = {}
         self._batch: list[Waiter] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gets = asyncio.Semaphore(_CONCURRENT_GETS)
+        self._gets = {lane: asyncio.Semaphore(_CONCURRENT_GETS) for lane in (Lane.PEOPLE, Lane.CLOCK)}
 
     def remembered(self, session_id: str, *, not_before: float, labelled: bool) -> Observation | None:
         """Return what a walk has just told of the session, if that is good enough; counts as demand for walks."""
@@ -226,8 +228,10 @@ class Batcher:
             self._spawn(self._get_one(client, session_id, askers))
 
     async def _get_one(self, client: SessionClient, session_id: str, askers: list[Waiter]) -> None:
+        lane = Lane.PEOPLE if any(look.lane is Lane.PEOPLE for look in askers) else Lane.CLOCK
+        caller_lane.set(lane)  # this task began in the context of whoever was first in the batch
         try:
-            async with self._gets:
+            async with self._gets[lane]:
                 if all(look.answer.done() for look in askers):
                     return
                 seen = await client.observe(session_id)
