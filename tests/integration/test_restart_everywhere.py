@@ -20,6 +20,8 @@ pytestmark = pytest.mark.looptime
 IMAGE = "agb-code-space-1"
 LONG_AFTER = 120.0
 """Seconds after which nothing that a kill has left can still come to light: grace periods, resyncs."""
+ALWAYS = {"from": "2025-01-01T00:00", "to": "2027-01-01T00:00"}
+"""A window of a schedule."""
 ACTIONS = ("createSession", "pauseSessionAsync", "resumeSessionAsync", "releaseSessionAsync")
 """The calls that must not be made twice; labels may be set again."""
 
@@ -65,18 +67,9 @@ async def an_adopted_session(world: GatedWorld) -> None:
     await world.ready("Running")
 
 
-def a_session_before(reason: str, **window: str) -> Step:
-    """A session whose schedule has a window, whose next edge is what happens in the story."""
-
-    async def before(world: GatedWorld) -> None:
-        world.schedule(selector={}, windows=[window])
-        await a_session(reason)(world)
-
-    return before
-
-
-def the_clock_goes_on(_: GatedWorld) -> None:
-    """Nobody does anything."""
+def a_session_asleep_by_a_schedule(world: GatedWorld) -> Awaitable[None]:
+    world.schedule(selector={}, windows=[ALWAYS])
+    return a_session("Paused")(world)
 
 
 STORIES = (
@@ -109,16 +102,16 @@ STORIES = (
         calls={"resumeSessionAsync": 1},
     ),
     Story(
-        name="fall asleep by the clock",
-        before=a_session_before("Running", **{"from": "2026-01-01T00:05", "to": "2026-01-02T00:00"}),
-        change=the_clock_goes_on,
+        name="fall asleep by a schedule",
+        before=a_session("Running"),
+        change=lambda world: world.schedule(selector={}, windows=[ALWAYS]),
         ends="Paused",
         calls={"pauseSessionAsync": 1},
     ),
     Story(
-        name="wake by the clock",
-        before=a_session_before("Paused", **{"from": "2026-01-01T00:00", "to": "2026-01-01T00:05"}),
-        change=the_clock_goes_on,
+        name="wake as a schedule ends",
+        before=a_session_asleep_by_a_schedule,
+        change=lambda world: world.schedule(selector={}, windows=[ALWAYS], enabled=False),
         ends="Running",
         calls={"resumeSessionAsync": 1},
     ),

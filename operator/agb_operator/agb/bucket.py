@@ -140,5 +140,5 @@ class TokenBucket:
         elif self._turns % CLOCK_EVERY == 1:  # never the page's turn
             order = (clock, people, pages)
         else:
-            order = (people, clock, pages)
+            order = (people, pages, clock)
         return next(filter(None, order)).popleft()

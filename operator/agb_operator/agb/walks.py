@@ -15,7 +15,6 @@ from ..model.errors import AgbError, TransientError
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import Listed, SessionClient
-from .lanes import Lane, caller_lane
 from .pages import PageWalk
 
 _PAGES_PER_SECOND: Final = 10
@@ -35,7 +34,6 @@ class Waiter:
     good_from: float
     labelled: bool
     answer: asyncio.Future[Observation]
-    lane: Lane = field(default_factory=caller_lane.get)
 
 
 @dataclass(eq=False, slots=True)
@@ -100,16 +98,17 @@ class Batcher:
     Args:
         own_labels: labels that the sessions created by this operator carry.
         window: seconds for which looks are collected before the cheapest way is chosen for them.
+        like: the looks of another lane at the same account, which know how long its lists are.
     """
 
-    def __init__(self, *, own_labels: Mapping[str, str], window: float) -> None:
+    def __init__(self, *, own_labels: Mapping[str, str], window: float, like: "Batcher | None" = None) -> None:
         self._window = window
-        self._own = _Listing(own_labels)
-        self._all = _Listing({})
+        self._own: _Listing = _Listing(own_labels, pages=like._own.pages if like else 1)
+        self._all: _Listing = _Listing({}, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
         self._batch: list[Waiter] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gets = {lane: asyncio.Semaphore(_CONCURRENT_GETS) for lane in (Lane.PEOPLE, Lane.CLOCK)}
+        self._gets = asyncio.Semaphore(_CONCURRENT_GETS)
 
     def remembered(self, session_id: str, *, not_before: float, labelled: bool) -> Observation | None:
         """Return what a walk has just told of the session, if that is good enough; counts as demand for walks."""
@@ -228,10 +227,8 @@ class Batcher:
             self._spawn(self._get_one(client, session_id, askers))
 
     async def _get_one(self, client: SessionClient, session_id: str, askers: list[Waiter]) -> None:
-        lane = Lane.PEOPLE if any(look.lane is Lane.PEOPLE for look in askers) else Lane.CLOCK
-        caller_lane.set(lane)  # this task began in the context of whoever was first in the batch
         try:
-            async with self._gets[lane]:
+            async with self._gets:
                 if all(look.answer.done() for look in askers):
                     return
                 seen = await client.observe(session_id)

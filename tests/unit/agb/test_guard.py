@@ -187,7 +187,7 @@ async def test_a_page_gets_its_turn_while_the_clock_and_people_wait() -> None:
         order.append(lane)
 
     await bucket.take(Lane.PEOPLE)
-    lanes = [Lane.CLOCK] * 40 + [Lane.PEOPLE] * 40 + [Lane.PAGES] * 2
+    lanes = [Lane.CLOCK] * 40 + [Lane.PEOPLE] * 80 + [Lane.PAGES] * 2
     await asyncio.gather(*(caller(lane) for lane in lanes))
     assert [place for place, lane in enumerate(order) if lane is Lane.PAGES] == [31, 63]
 
