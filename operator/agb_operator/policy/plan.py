@@ -17,6 +17,7 @@ from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
 from .intent import OVERRIDE, Intent
 from .proof import Evidence, Ownership, ownership
+from .usage import count, counts_as
 
 
 class Action(StrEnum):
@@ -73,6 +74,8 @@ class Recalled:
     """Until a look-up that failed, or an end of a duplicate that did, may be tried again."""
     labels_in_doubt: bool = False
     """Labels were sent, and no status that says which has been written since."""
+    clock_ahead: float = 0.0
+    """How far the time of day has jumped ahead, as far as this process can tell, since the usage was last counted."""
     owner: str = ""
     """The resource that manages the session instead, "" when none does."""
 
@@ -199,6 +202,8 @@ def finish(given: Input, draft: Draft) -> Plan:
         next_change=given.intent.shown,
         last_handled_reconcile_at=session.reconcile_requested_at or status.last_handled_reconcile_at,
     ).saying(drafts, generation=session.generation, now=given.now)
+    usage = count(status.usage, counts_as(status), given.now, left_out=given.recalled.clock_ahead)
+    status = replace(status, usage=usage)
     return Plan(action=draft.action, status=status, requeue=draft.requeue, events=events, drifted=draft.drifted)
 
 
