@@ -1,0 +1,45 @@
+"""The command `kubectl-agb`, which kubectl runs as `kubectl agb`: arguments in, an exit code out.
+
+What each verb does is in `verbs`; they are imported when they are called.
+"""
+
+from typing import Final
+
+import click
+
+from agb_operator import __version__
+
+from .lazy import LazyGroup, Verb
+
+VERBS: Final[dict[str, Verb]] = {}
+
+_EPILOG: Final = """
+Times are such as 18:00, 2026-12-24T18:00 (both in --tz) or 2026-12-24T17:00:00Z; durations such as 90m, 2h or 3d.
+
+\b
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 accepted but not in effect,
+            124 --wait ran out of time.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    verbs=VERBS,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="kubectl agb", message="%(prog)s %(version)s")
+def main() -> None:
+    """Ask why AGB sessions sleep, see what the clock will do, pause them and wake them.
+
+    It reads and writes with your own rights, and answers by the rules of the operator itself.
+    """
+
+
+def run() -> None:
+    """Be the program."""
+    main(prog_name="kubectl agb")
+
+
+if __name__ == "__main__":
+    run()
