@@ -62,7 +62,7 @@ class SessionSeconds:
             return
         used = total(until(session.status.usage, self.clock.wall()))
         logger.info(
-            "%s: is gone; since %s its session has run for %d s and slept for %d s, with %d pauses and %d resumes",
+            "%s: is gone; since %s its session ran for %d s and slept for %d s (pauses: %d, resumes: %d)",
             session.key,
             used.month,
             used.running_seconds,
