@@ -11,7 +11,9 @@ from agb_operator import __version__
 
 from .lazy import LazyGroup, Verb
 
-VERBS: Final[dict[str, Verb]] = {}
+VERBS: Final[dict[str, Verb]] = {
+    "report": Verb("kubectl_agb.verbs.report", "Say how long sessions ran and slept in a month, and what that saved."),
+}
 
 _EPILOG: Final = """
 Times are such as 18:00, 2026-12-24T18:00 (both in --tz) or 2026-12-24T17:00:00Z; durations such as 90m, 2h or 3d.

@@ -93,6 +93,15 @@ def month_of(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m}"
 
 
+def kept_months(now: datetime) -> list[str]:
+    """Name the months that are kept, the oldest first."""
+    months, start = [], _first_kept(now)
+    for _ in range(MONTHS):
+        months.append(month_of(start))
+        start = _next_month(start)
+    return months
+
+
 def _with_span(usage: Usage, end: datetime) -> dict[str, UsageMonth]:
     """Add the span from the last count to `end` to its months."""
     months = {month.month: month for month in usage.months}
