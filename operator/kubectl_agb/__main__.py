@@ -3,6 +3,7 @@
 What each verb does is in `verbs`; they are imported when they are called.
 """
 
+import sys
 from typing import Final
 
 import click
@@ -11,7 +12,12 @@ from agb_operator import __version__
 
 from .lazy import LazyGroup, Verb
 
-VERBS: Final[dict[str, Verb]] = {
+VERBS: Final = {
+    "why": Verb("kubectl_agb.verbs.why", "Say why a session is awake or asleep, until when, and how to change it."),
+    "plan": Verb("kubectl_agb.verbs.plan", "Show what the clock will do to sessions; change nothing."),
+    "pause": Verb("kubectl_agb.verbs.pause", "Put sessions to sleep, for good or for a time."),
+    "resume": Verb("kubectl_agb.verbs.resume", "Wake sessions, for good or for a time."),
+    "auto": Verb("kubectl_agb.verbs.auto", "Let the clock decide again, and say what it decides."),
     "report": Verb("kubectl_agb.verbs.report", "Say how long sessions ran and slept in a month, and what that saved."),
 }
 
@@ -41,6 +47,13 @@ def main() -> None:
 def run() -> None:
     """Be the program."""
     main(prog_name="kubectl agb")
+
+
+def complete() -> None:
+    """Be the program `kubectl_complete-agb`."""
+    from .completion import answer
+
+    answer(main, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,27 @@
 """The options that verbs have in common."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """Which cluster is asked, and of what.
+
+    Attributes:
+        namespace: "" is the one of the context.
+        context: of the kubeconfig; "" is the current one.
+        everywhere: all namespaces are meant.
+    """
+
+    namespace: str = ""
+    context: str = ""
+    everywhere: bool = False
 
 
 def cluster_options(command: F) -> F:

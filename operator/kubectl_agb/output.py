@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     text = tabulate(list(rows), headers=list(headers), tablefmt="plain", disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def paragraph(text: str) -> str:
+    """Break a text into lines that the terminal is wide enough for."""
+    return click.wrap_text(text, width=min(shutil.get_terminal_size().columns, 110), subsequent_indent="  ")
 
 
 def write_objects(items: Iterable[Mapping[str, Any]], form: str) -> None:

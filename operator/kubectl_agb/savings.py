@@ -138,7 +138,7 @@ def report(
     sort: str,
     rates: Rates | None,
 ) -> Report:
-    """Add up what AgbSessions used in a month; `sort` is one of `SORTS`."""
+    """Add up what AgbSessions used in a month; `sort` names a column."""
     counter = _Counter()
     for body in bodies:
         counter.add(body, grouping, month, now)
@@ -160,8 +160,7 @@ def report(
 
 GROUP: Final = "group"
 MONEY: Final = ("cost", "saved")
-SORTS: Final = (GROUP, "sessions", "running", "paused", "asleep", "pauses", *MONEY)
-"""Numbers are sorted from the greatest on, groups by their names."""
+"""What can be sorted by only with rates. Numbers are sorted from the greatest on, groups by their names."""
 
 
 def _sorted_by(column: str, sums: Sums, rates: Rates | None) -> float:

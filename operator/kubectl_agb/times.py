@@ -7,6 +7,7 @@ from typing import Final
 
 from agb_operator.model.resource import parse_duration
 from agb_operator.model.schedule import instant, zone_named
+from agb_operator.model.status import parse_timestamp
 
 from .errors import WrongUsage
 
@@ -105,11 +106,24 @@ def read_duration(text: str, option: str) -> timedelta:
     raise WrongUsage(f"{option} {text}: say how long, longer than 0s, such as 30m, 2h or 3d")
 
 
+def moment_in(text: str) -> datetime | None:
+    """Read a time from a status; None when there is none."""
+    return parse_timestamp(text) if text else None
+
+
 def shown(moment: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
     """Write an instant for people, such as `Wed 25 Nov 20:00 +01:00`; seconds where they are not 0 or are asked for."""
     local = moment.astimezone(zone)
     clock = f"{local:%H:%M:%S}" if seconds or local.second else f"{local:%H:%M}"
     return f"{local:%a} {local.day} {local:%b} {clock} {offset(local)}"
+
+
+def brief(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """Write an instant that is near: without the date if it is today, such as `22:41 (+01:00)`."""
+    local = moment.astimezone(zone)
+    if local.date() != now.astimezone(zone).date():
+        return shown(moment, zone)
+    return f"{local:%H:%M:%S} ({offset(local)})" if local.second else f"{local:%H:%M} ({offset(local)})"
 
 
 def offset(local: datetime) -> str:

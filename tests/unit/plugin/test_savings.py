@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 
 from kubectl_agb.__main__ import main
 from kubectl_agb.errors import WrongUsage
-from kubectl_agb.savings import SORTS, Rates, Report, Sums, amount, notes, report, sleepers
+from kubectl_agb.savings import Rates, Report, Sums, amount, notes, report, sleepers
 from kubectl_agb.savings_options import NO_GROUP, known_month, read_grouping
+from kubectl_agb.verbs.report import SORTS
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 HOUR = 3600
