@@ -3,13 +3,14 @@
 A status holds what was counted; what is open since then is added here, until now.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from agb_operator.model.status import Truth, UsageMonth, UsageState, parse_timestamp
-from agb_operator.model.status_json import status_from_dict
+from agb_operator.model.status_json import status_from_dict, usage_from_dict
 from agb_operator.policy.usage import kept_months, until
 
 _HOUR: Final = 3600.0
@@ -41,16 +42,6 @@ class Sums:
         """The share of the time that was slept, from 0 to 1; 0 where there is no time."""
         whole = self.running_seconds + self.paused_seconds
         return self.paused_seconds / whole if whole else 0.0
-
-    def with_month(self, month: UsageMonth) -> "Sums":
-        """Add what one session used."""
-        return Sums(
-            sessions=self.sessions + 1,
-            running_seconds=self.running_seconds + month.running_seconds,
-            paused_seconds=self.paused_seconds + month.paused_seconds,
-            pauses=self.pauses + month.pauses,
-            resumes=self.resumes + month.resumes,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,23 +101,31 @@ class Sleeper:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Counter:
-    groups: dict[str, Sums] = field(default_factory=dict)
-    months: dict[str, Sums] = field(default_factory=dict)
-    total: Sums = Sums()
-    not_counted: int = 0
+class _Tally:
+    """Sums in the making."""
 
-    def add(self, body: Mapping[str, Any], grouping: Grouping, month: str, now: datetime) -> None:
-        usage = status_from_dict(body.get("status")).usage
-        if usage is None:
-            self.not_counted += 1
-            return
-        for used in until(usage, now).months:
-            self.months[used.month] = self.months.get(used.month, Sums()).with_month(used)
-            if used.month == month:
-                group = grouping.of(body)
-                self.groups[group] = self.groups.get(group, Sums()).with_month(used)
-                self.total = self.total.with_month(used)
+    sessions: int = 0
+    running: int = 0
+    paused: int = 0
+    pauses: int = 0
+    resumes: int = 0
+
+    def add(self, used: UsageMonth) -> None:
+        """Add a month of one session."""
+        self.sessions += 1
+        self.running += used.running_seconds
+        self.paused += used.paused_seconds
+        self.pauses += used.pauses
+        self.resumes += used.resumes
+
+    def sums(self) -> Sums:
+        return Sums(
+            sessions=self.sessions,
+            running_seconds=self.running,
+            paused_seconds=self.paused,
+            pauses=self.pauses,
+            resumes=self.resumes,
+        )
 
 
 def report(
@@ -139,21 +138,31 @@ def report(
     rates: Rates | None,
 ) -> Report:
     """Add up what AgbSessions used in a month; `sort` names a column."""
-    counter = _Counter()
+    by_group: dict[str, _Tally] = defaultdict(_Tally)
+    by_month: dict[str, _Tally] = defaultdict(_Tally)
+    total, not_counted = _Tally(), 0
     for body in bodies:
-        counter.add(body, grouping, month, now)
-    first = min(counter.months, default=month)
-    groups = sorted(counter.groups.items())
+        usage = usage_from_dict(body.get("status"))
+        if usage is None:
+            not_counted += 1
+            continue
+        for used in until(usage, now).months:
+            by_month[used.month].add(used)
+            if used.month == month:
+                by_group[grouping.of(body)].add(used)
+                total.add(used)
+    groups = [(name, by_group[name].sums()) for name in sorted(by_group)]
     if sort != GROUP:
         groups.sort(key=lambda entry: -_sorted_by(sort, entry[1], rates))
+    first = min(by_month, default=month)
     return Report(
         heading=grouping.heading,
         month=month,
         at=now,
         groups=groups,
-        total=counter.total,
-        months=[(name, counter.months.get(name, Sums())) for name in kept_months(now) if name >= first],
-        not_counted=counter.not_counted,
+        total=total.sums(),
+        months=[(name, by_month[name].sums()) for name in kept_months(now) if name >= first],
+        not_counted=not_counted,
         rates=rates,
     )
 

@@ -168,10 +168,10 @@ class UsageMonth:
     __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
 
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-    running_seconds: Annotated[int, Fit] = 0
-    paused_seconds: Annotated[int, Fit] = 0
-    pauses: Annotated[int, Fit] = 0
-    resumes: Annotated[int, Fit] = 0
+    running_seconds: int = 0
+    paused_seconds: int = 0
+    pauses: int = 0
+    resumes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
