@@ -70,6 +70,8 @@ class Remembered:
     operation: tuple[OperationType, datetime] | None = None
     """The operation that the status names, and since when this process knows of it."""
     operation_since: float = 0.0
+    first_count_asked: bool = False
+    """A pass was asked for because nothing was counted; once, as an older CRD drops what is written."""
     usage_since: tuple[datetime, float] | None = None
     """Until when this process has counted the usage, and how far the time of day was ahead then."""
     missing_looks: int = 0

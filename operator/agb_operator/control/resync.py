@@ -121,8 +121,10 @@ class Resync:
             self.queue.add(session.key)
             return
         self.memory.note_look(known, look.state, client=client)
-        if known.status.usage is None:
+        remembered = self.memory.of(known)
+        if known.status.usage is None and not remembered.first_count_asked:
             # An older operator has written this status: each is written once, spread over the round.
+            remembered.first_count_asked = True
             self.queue.add_after(known.key, self.interval * self.clock.jitter())
 
     def _queue(self, sessions: Collection[AgbSession]) -> None:
