@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def paragraph(text: str) -> str:
-    """Break a text into lines that the terminal is wide enough for."""
-    return click.wrap_text(text, width=min(shutil.get_terminal_size().columns, 110), subsequent_indent="  ")
+def paragraph(text: str, *, indent: int = 2) -> str:
+    """Break a text into lines that the terminal is wide enough for; all but the first are indented."""
+    return textwrap.fill(text, min(shutil.get_terminal_size().columns, 110), subsequent_indent=" " * indent)
 
 
 def write_objects(items: Iterable[Mapping[str, Any]], form: str) -> None:
