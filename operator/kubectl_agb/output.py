@@ -61,3 +61,14 @@ def colours() -> bool:
 def paint(text: str, colour: str) -> str:
     """Colour a text, where colours may be used."""
     return click.style(text, fg=colour) if colours() else text
+
+
+def write_manifests(manifests: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Write objects as `kubectl apply -f -` takes them."""
+    if form == "json":
+        write_object({"apiVersion": "v1", "kind": "List", "items": manifests}, form)
+        return
+    import yaml
+
+    for manifest in manifests:
+        click.echo("---\n" + yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True), nl=False)
