@@ -44,7 +44,7 @@ def test_an_edge_comes_when_the_plan_says_so(tenant: Tenant, kubectl: Kubectl, a
     due = {each["name"]: datetime.fromisoformat(each["at"]) for each in planned if each["state"] == "Paused"}
     assert set(due) == {"a", "b"}
     assert min(due.values()) > datetime.now(UTC)
-    began = datetime.now(UTC).timestamp() - simulator.control.stats()["now"]
+    began = datetime.now(UTC).timestamp() - simulator.control.hook("GET", "clock")["now"]
 
     for name in due:
         tenant.until_phase(name, "Paused", within=90)
