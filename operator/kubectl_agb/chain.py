@@ -23,6 +23,7 @@ from agb_operator.policy.intent import (
     hear,
 )
 
+from .output import paragraph
 from .times import moment_in, shown
 
 _DECIDES: Final = "  <- decides"
@@ -218,6 +219,6 @@ def lines(chain: Chain) -> Iterator[str]:
         yield "  " + "  ".join(parts) + (_DECIDES if say.decides else "")
     yield chain.wanted()
     for condition in chain.conditions():
-        yield f"  {condition}"
+        yield paragraph(f"  {condition}", indent=4)
     for does, command in chain.next_step():
         yield f"{does}:  {command}"

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def paragraph(text: str) -> str:
-    """Break a text into lines that the terminal is wide enough for."""
-    return click.wrap_text(text, width=min(shutil.get_terminal_size().columns, 110), subsequent_indent="  ")
+def paragraph(text: str, *, indent: int = 2) -> str:
+    """Break a text into lines that the terminal is wide enough for; all but the first are indented."""
+    return textwrap.fill(text, min(shutil.get_terminal_size().columns, 110), subsequent_indent=" " * indent)
 
 
 def write_objects(items: Iterable[Mapping[str, Any]], form: str) -> None:
@@ -60,3 +61,14 @@ def colours() -> bool:
 def paint(text: str, colour: str) -> str:
     """Colour a text, where colours may be used."""
     return click.style(text, fg=colour) if colours() else text
+
+
+def write_manifests(manifests: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Write objects as `kubectl apply -f -` takes them."""
+    if form == "json":
+        write_object({"apiVersion": "v1", "kind": "List", "items": manifests}, form)
+        return
+    import yaml
+
+    for manifest in manifests:
+        click.echo("---\n" + yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True), nl=False)

@@ -1,6 +1,7 @@
 """The plugin answers at once: `--help` loads little, and kubectl finds it."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -56,3 +57,13 @@ def test_what_is_no_verb_is_wrong_usage(agb: Plugin) -> None:
 
     assert ended.code == 2
     assert "No such command 'wy'" in ended.err
+
+
+def test_help_takes_less_than_half_a_second_of_cpu_without_a_cluster(agb: Plugin) -> None:
+    """CPU time of the child, kubectl's own included: wall time would measure who else is at work."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = agb("--help", env={"KUBECONFIG": "/absent"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert ended.code == 0
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.5

@@ -161,10 +161,6 @@ class Plan:
     """The session was changed behind our back."""
 
 
-OVERRULED: Final = (
-    "spec.paused is true and has no effect while spec.override says Running; to pause the session now, remove "
-    "spec.override."
-)
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "
     f'or annotate the resource with {ABANDON_ANNOTATION}="true".'
@@ -178,11 +174,12 @@ def finish(given: Input, draft: Draft) -> Plan:
     if status is None or ready is None or paused is None:
         return Plan(action=draft.action, requeue=draft.requeue, events=events, drifted=draft.drifted)
     if session.paused and given.intent.why == OVERRIDE and given.desired == DesiredState.RUNNING:
-        ready = replace(ready, message=f"{ready.message} {OVERRULED}")
+        overruled = _overruled(session)
+        ready = replace(ready, message=f"{ready.message} {overruled}")
         before = session.status
-        if before.why == OVERRIDE and not before.ready.message.endswith(OVERRULED):
+        if before.why == OVERRIDE and not before.ready.message.endswith(overruled):
             # spec.paused has turned true under the override; one that is renewed has been told of.
-            events = (*events, Event(reason="OverrideInForce", message=OVERRULED, warning=True))
+            events = (*events, Event(reason="OverrideInForce", message=overruled, warning=True))
     drafts = {"Ready": ready, "Paused": paused}
     if draft.blocks and given.desired == DesiredState.GONE:
         text = f"{ready.message} {WAYS_OUT}"
@@ -205,6 +202,13 @@ def finish(given: Input, draft: Draft) -> Plan:
     usage = count(status.usage, counts_as(status), given.now, left_out=given.recalled.clock_ahead)
     status = replace(status, usage=usage)
     return Plan(action=draft.action, status=status, requeue=draft.requeue, events=events, drifted=draft.drifted)
+
+
+def _overruled(session: AgbSession) -> str:
+    return (
+        "spec.paused is true and has no effect while spec.override says Running. To pause the session now: "
+        f"kubectl agb pause {session.key.name}, or remove spec.override."
+    )
 
 
 def _desired_state(given: Input) -> str:
