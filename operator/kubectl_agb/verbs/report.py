@@ -36,14 +36,14 @@ Examples:
     metavar="RATE",
     envvar="AGB_RATE_RUNNING",
     default="",
-    help="Of an hour awake. [AGB_RATE_RUNNING]",
+    help="What one hour awake costs. [AGB_RATE_RUNNING]",
 )
 @click.option(
     "--rate-paused",
     metavar="RATE",
     envvar="AGB_RATE_PAUSED",
     default="",
-    help="Of an hour asleep. [AGB_RATE_PAUSED]",
+    help="What one hour asleep costs. [AGB_RATE_PAUSED]",
 )
 @click.option("--currency", metavar="TEXT", default="", help="The unit of the rates, such as EUR.")
 @click.option("--asleep-for", metavar="TIME", default="", help="List what has slept so long, such as 30d.")
