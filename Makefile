@@ -9,7 +9,8 @@ STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 TESTS ?= tests
 TEST_PROCESSES ?= 2
-GENERATORS := hack/crd_reference.py hack/generate_chart.py hack/generate_deploy.py hack/generate_gitops.py hack/reference_pages.py
+GENERATORS := hack/crd_reference.py hack/generate_chart.py hack/generate_deploy.py hack/generate_gitops.py hack/reference_pages.py \
+	hack/plugin_page.py
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 

@@ -18,7 +18,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -160,6 +160,10 @@ class Metrics:
         ):
             self._registry.register(_Counted(name, documentation, labels, counts))
 
+    def show_seconds(self, sums: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        """Show how long sessions ran and slept, read at each scrape; to be called once."""
+        self._registry.register(_SessionSeconds(sums))
+
     def operation(self, operation: str, result: str, seconds: float) -> None:
         """Count an operation that ended as `result` (Succeeded, Failed) after `seconds`."""
         self._operations.labels(operation, result).observe(seconds)
@@ -219,6 +223,23 @@ class _Counted(Collector):
         family = GaugeMetricFamily(name, documentation, labels=labels)
         for values, count in sorted(self._counts().items()):
             family.add_metric(values, count)
+        return [family]
+
+
+class _SessionSeconds(Collector):
+    """A counter that goes on by itself: it is worked out at each scrape."""
+
+    def __init__(self, sums: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        self._sums = sums
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "agb_session_seconds",
+            "Time that sessions ran or slept while this replica worked, by namespace and state (Running, Paused).",
+            labels=("namespace", "state"),
+        )
+        for values, seconds in sorted(self._sums().items()):
+            family.add_metric(values, seconds)
         return [family]
 
 

@@ -12,7 +12,8 @@ TEXTS = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "charts/**/*.md", "charts/**/NOTES.txt", "examples/*", "crds/*.yaml")
     for path in ROOT.glob(pattern)
-    if path.name not in ("CHANGELOG.md", "tutorial.md")  # the tutorial's simulator takes three seconds for a pause
+    # The tutorial's simulator takes three seconds for a pause.
+    if path.is_file() and path.name not in ("CHANGELOG.md", "tutorial.md")
 )
 
 

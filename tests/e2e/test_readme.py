@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -27,11 +28,12 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.fixture
 def shell(kubectl_program: Path, helm_program: Path, tmp_path: Path) -> dict[str, str]:
-    """The environment of a user's terminal, with kubectl and helm on the PATH."""
+    """The environment of a user's terminal, with kubectl, the plugin and helm on the PATH."""
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "kubectl").symlink_to(kubectl_program)
     (tools / "helm").symlink_to(helm_program)
+    (tools / "kubectl-agb").symlink_to(Path(sys.executable).parent / "kubectl-agb")
     env = environment(HOME=str(tmp_path))
     return {**env, "PATH": f"{tools}:{env['PATH']}"}
 
@@ -54,7 +56,7 @@ def test_every_line_of_the_readme_is_tried() -> None:
     groups = [block.splitlines() for block in blocks(README, "sh")]
 
     assert [[shlex.split(line)[0] for line in group] for group in groups] == [
-        ["kubectl"],
+        ["kubectl", "kubectl"],
         ["make", "make"],
         ["helm", *["kubectl"] * 4],
     ]
@@ -94,9 +96,12 @@ def test_the_quick_start_pauses_a_session(own_cluster: ControlPlane, shell: dict
             typed("kubectl wait agbsession/batch-7 --for=condition=Ready", env)
 
             shown = typed("kubectl get agbs -o wide", env)
+            reasons = typed(blocks(README, "sh")[0].splitlines()[1], env)
             (session,) = simulator.control.sessions()
 
     assert session["status"] == "PAUSED"
+    assert "is Paused, as wanted" in reasons
+    assert "spec.paused  true: Paused  <- decides" in reasons
     (header, row) = shown.splitlines()
     _, example_header, example_row = blocks(README, "console")[0].splitlines()
     assert header.split() == example_header.split(), "the README shows other columns"

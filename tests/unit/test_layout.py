@@ -22,6 +22,7 @@ def test_the_source_root_holds_packages_and_no_python_files_of_its_own() -> None
     assert {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()} == {
         "agb_operator",
         "agb_simulator",
+        "kubectl_agb",
     }
 
 

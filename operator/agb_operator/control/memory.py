@@ -70,6 +70,10 @@ class Remembered:
     operation: tuple[OperationType, datetime] | None = None
     """The operation that the status names, and since when this process knows of it."""
     operation_since: float = 0.0
+    first_count_asked: bool = False
+    """A pass was asked for because nothing was counted; once, as an older CRD drops what is written."""
+    usage_since: tuple[datetime, float] | None = None
+    """Until when this process has counted the usage, and how far the time of day was ahead then."""
     missing_looks: int = 0
     missing_since: float = 0.0
     create_sent_at: float | None = None
@@ -102,6 +106,12 @@ class Remembered:
         operation = None if last is None else (last.type, last.started_at)
         if operation != self.operation:
             self.operation, self.operation_since = operation, now
+
+    def clock_ahead(self, session: AgbSession, ahead: float) -> float:
+        """Give how far the time of day has jumped ahead since the usage was last counted, or this process began."""
+        usage, since = session.status.usage, self.usage_since
+        before = since[1] if usage is not None and since is not None and since[0] == usage.counted_until else 0.0
+        return max(0.0, ahead - before)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -145,8 +155,10 @@ class _Sight:
 class Memory:
     """What is remembered of all resources, and what that says together of a key."""
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Callable[[], float], ahead: Callable[[], float] = lambda: 0.0) -> None:
+        """Begin with nothing; `ahead` gives the seconds by which the time of day has jumped since the process began."""
         self._clock = clock
+        self._ahead = ahead
         self._remembered: dict[ObjectKey, Remembered] = {}
         self._sights: dict[SessionClient, _Sight] = {}
         self._client_of: dict[ObjectKey, SessionClient] = {}
@@ -182,8 +194,15 @@ class Memory:
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             look_up_rests=max(0.0, remembered.look_up_at - now),
             labels_in_doubt=remembered.labels_in_doubt,
+            clock_ahead=remembered.clock_ahead(session, self._ahead()),
             owner=owner,
         )
+
+    def note_usage(self, before: AgbSession | None, after: AgbSession | None) -> None:
+        """Note how far the time of day is ahead when the usage of a known resource is counted."""
+        if before is None or after is None or after.status.usage in (None, before.status.usage):
+            return
+        self.of(after).usage_since = (after.status.usage.counted_until, self._ahead())
 
     def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient, witness: str = "") -> None:
         """Note what a look through a client has found."""

@@ -24,6 +24,7 @@ from .kubeconfig import BadConfig, Context, current_context
 
 logger = logging.getLogger(__name__)
 
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _CREDENTIALS: Final = ("token", "tokenFile", "exec", "auth-provider", "username", "client-certificate")
 
 
@@ -37,6 +38,7 @@ class Access:
         certificate: that certificate with its key, to see that it was replaced; b"" without one.
         proxy: what stands before the server.
         impersonation: headers that ask for another user's rights.
+        namespace: the one that is meant where none is named.
     """
 
     configuration: Configuration
@@ -44,13 +46,16 @@ class Access:
     certificate: bytes = field(default=b"", repr=False)
     proxy: Proxy | None = None
     impersonation: tuple[tuple[str, str], ...] = ()
+    namespace: str = "default"
 
 
 Load = Callable[[], Awaitable[Access]]
 
 
-def find_cluster(environ: Mapping[str, str]) -> Load:
+def find_cluster(environ: Mapping[str, str], *, context: str = "") -> Load:
     """Find the cluster as kubectl does: the files of KUBECONFIG, else ~/.kube/config, else the pod's own.
+
+    `context` names another context of the files than the current one.
 
     Returns a function that reads the configuration from there, now and again when it has grown old; it raises
     `StartupError` when what it finds cannot be used.
@@ -64,8 +69,8 @@ def find_cluster(environ: Mapping[str, str]) -> Load:
     if files:
         source = os.pathsep.join(map(str, files))
         texts: dict[Path, str] = {}
-        return lambda: _loaded(_from_files(files, texts), environ, source=source)
-    if environ.get("KUBERNETES_SERVICE_HOST"):
+        return lambda: _loaded(_from_files(files, texts, context), environ, source=source)
+    if environ.get("KUBERNETES_SERVICE_HOST") and not context:
         return lambda: _loaded(_from_pod(), environ, source="the pod's service account")
     if wanted:
         raise StartupError(f"KUBECONFIG={named} names no file that exists: correct it, or unset it")
@@ -87,12 +92,12 @@ async def _loaded(
         raise StartupError(f"cannot use {source}: {type(exc).__name__}: {one_line(exc)}") from exc
 
 
-async def _from_files(files: list[Path], texts: dict[Path, str]) -> tuple[Configuration, Context]:
+async def _from_files(files: list[Path], texts: dict[Path, str], chosen: str) -> tuple[Configuration, Context]:
     """Read the files anew, but a pipe only once: its text is kept in `texts`."""
     for file in files:
         if file.is_file() or file not in texts:
             texts[file] = file.read_text(encoding="utf-8-sig")
-    context = current_context(texts.items())
+    context = current_context(texts.items(), chosen)
     cluster, user = dict(context.cluster), dict(context.user)
     if "://" not in cluster["server"]:
         cluster["server"] = f"http://{cluster['server']}"
@@ -118,7 +123,8 @@ async def _from_files(files: list[Path], texts: dict[Path, str]) -> tuple[Config
 async def _from_pod() -> tuple[Configuration, Context]:
     configuration = Configuration()
     kube_config.load_incluster_config(client_configuration=configuration)
-    return configuration, Context(cluster={}, user={}, user_name="")
+    namespace = _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.is_file() else ""
+    return configuration, Context(cluster={}, user={}, user_name="", namespace=namespace)
 
 
 def _access(configuration: Configuration, context: Context, environ: Mapping[str, str]) -> Access:
@@ -135,6 +141,7 @@ def _access(configuration: Configuration, context: Context, environ: Mapping[str
         certificate=certificate,
         proxy=proxy,
         impersonation=tuple(_impersonation(context.user)),
+        namespace=context.namespace or "default",
     )
 
 

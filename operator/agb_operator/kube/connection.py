@@ -49,9 +49,15 @@ class Connection:
         access: where the server is and how to prove who we are.
         reload: reads that anew from where it was found; token and client certificate of the result are taken over.
         timeout: seconds that one request may take, whatever it waits for.
+        user_agent: names the program to the API server.
+
+    Attributes:
+        date: the time of day by the server's last answer, as its `Date` header writes it; "" before the first.
     """
 
-    def __init__(self, access: Access, *, reload: Load, timeout: float) -> None:
+    def __init__(self, access: Access, *, reload: Load, timeout: float, user_agent: str = USER_AGENT) -> None:
+        self.date = ""
+        self._user_agent = user_agent
         self._access = access
         self._reload = reload
         self._timeout = timeout
@@ -85,6 +91,7 @@ class Connection:
             # The wait for a turn is ours, not the server's, so it does not count.
             async with self._turns.turn(request.names.get("namespace", "")), asyncio.timeout(self._timeout):
                 answer = await self._send(request)
+        self.date = answer.headers.get("Date", "")
         reply = parsed(answer)
         if answer.status >= 300:
             raise error_of(answer, reply, request=f"{request.method} {request.shown}")
@@ -158,7 +165,7 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=0, ssl=self._access.tls),
             proxy=self._access.configuration.proxy,
             read_bufsize=2**21,  # one line of a watch holds one object, and objects may be large
-            **_session_arguments(self._access, *middlewares, token=token),
+            **_session_arguments(self._access, *middlewares, token=token, user_agent=self._user_agent),
             **more,
         )
 
@@ -178,9 +185,12 @@ class Connection:
         configuration.retries = None  # who tries again, and when, is the callers' affair; False would mean without end
         configuration.connection_pool_maxsize = 0  # as many as there are requests under way; `_CONCURRENT` bounds them
         # `trust_env` would look through the environment and for a .netrc at each request.
-        configuration.client_session_kwargs = {"trust_env": False, **_session_arguments(self._access)}
+        configuration.client_session_kwargs = {
+            "trust_env": False,
+            **_session_arguments(self._access, user_agent=self._user_agent),
+        }
         client = ApiClient(configuration)
-        client.user_agent = USER_AGENT
+        client.user_agent = self._user_agent
         client.rest_client.ssl_context = self._access.tls
         return client
 
@@ -254,7 +264,9 @@ class Connection:
         return (token or "").strip()
 
 
-def _session_arguments(access: Access, *middlewares: aiohttp.ClientMiddlewareType, token: str = "") -> dict[str, Any]:
+def _session_arguments(
+    access: Access, *middlewares: aiohttp.ClientMiddlewareType, user_agent: str, token: str = ""
+) -> dict[str, Any]:
     """Give what every session to this server has in common: its headers, and what aiohttp takes for a request only."""
     proxy, server_name = access.proxy, access.configuration.tls_server_name
 
@@ -272,7 +284,7 @@ def _session_arguments(access: Access, *middlewares: aiohttp.ClientMiddlewareTyp
         except aiohttp.ClientHttpProxyError as exc:
             raise ProxyRefused(f"the proxy {proxy.url} refuses (HTTP {exc.status})") from None
 
-    headers = CIMultiDict({"User-Agent": USER_AGENT})
+    headers = CIMultiDict({"User-Agent": user_agent})
     headers.extend(access.impersonation)
     if token:
         headers["Authorization"] = token

@@ -22,15 +22,18 @@ class BadConfig(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What the current context names: a cluster and a user, as the files write them, with absolute paths."""
+    """What a context names: a cluster and a user, as the files write them, with absolute paths, and a namespace."""
 
     cluster: dict[str, Any]
     user: dict[str, Any]
     user_name: str
+    namespace: str = ""
 
 
-def current_context(files: Iterable[tuple[Path, str]]) -> Context:
+def current_context(files: Iterable[tuple[Path, str]], chosen: str = "") -> Context:
     """Merge the files' texts and take the current context out; of two entries of one name the first wins.
+
+    `chosen` names another context than the current one.
 
     Raises:
         BadConfig: there is none that could be used.
@@ -50,9 +53,11 @@ def current_context(files: Iterable[tuple[Path, str]]) -> Context:
         for kind, singular in _KINDS.items():
             for name, entry in _entries(content, kind, singular, file).items():
                 merged[kind].setdefault(name, entry)
+    if chosen:
+        return _chosen(merged, chosen, f"the context {chosen!r}")
     if not current:
         raise BadConfig("no current context is set: run `kubectl config use-context NAME`")
-    return _chosen(merged, current)
+    return _chosen(merged, current, f"the current context {current!r}")
 
 
 def _entries(content: Mapping[str, Any], kind: str, singular: str, file: Path) -> dict[str, dict[str, Any]]:
@@ -80,20 +85,21 @@ def _beside(file: Path, entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _chosen(merged: Mapping[str, Mapping[str, dict[str, Any]]], current: str) -> Context:
-    context = merged["contexts"].get(current)
+def _chosen(merged: Mapping[str, Mapping[str, dict[str, Any]]], name: str, shown: str) -> Context:
+    context = merged["contexts"].get(name)
     if context is None:
-        raise BadConfig(f"the current context {current!r} does not exist")
+        raise BadConfig(f"{shown} does not exist")
     cluster_name, user_name = str(context.get("cluster") or ""), str(context.get("user") or "")
     cluster = merged["clusters"].get(cluster_name)
     if cluster is None:
-        raise BadConfig(f"the cluster {cluster_name!r} of the context {current!r} does not exist")
+        raise BadConfig(f"the cluster {cluster_name!r} of the context {name!r} does not exist")
     if user_name and user_name not in merged["users"]:
-        raise BadConfig(f"the user {user_name!r} of the context {current!r} does not exist")
+        raise BadConfig(f"the user {user_name!r} of the context {name!r} does not exist")
     _check_cluster(cluster, cluster_name)
     user = merged["users"].get(user_name, {})
     _check_user(user, user_name)
-    return Context(cluster=cluster, user=user, user_name=user_name)
+    namespace = str(context.get("namespace") or "")
+    return Context(cluster=cluster, user=user, user_name=user_name, namespace=namespace)
 
 
 def _check_cluster(cluster: Mapping[str, Any], name: str) -> None:

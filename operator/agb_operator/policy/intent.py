@@ -5,7 +5,7 @@ asks, nothing. Nothing is remembered and nothing is fired, so a night without an
 again. Where schedules cannot be used or read, nobody wakes for that: see `_keeps`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -146,6 +146,26 @@ def decide(subject: Subject, schedules: Schedules, now: datetime) -> Intent:
     )
 
 
+class Wanted(NamedTuple):
+    """What is wanted from a moment on, and why."""
+
+    at: datetime
+    state: DesiredState
+    why: str
+
+
+def follow(subject: Subject, schedules: Schedules, now: datetime, until: datetime) -> Iterator[Wanted]:
+    """Yield what is wanted now, and then what `decide` would say at each moment at which the clock changes that.
+
+    It ends at `until`, 400 days ahead at most, or where the clock has no more to say.
+    """
+    intent = decide(subject, schedules, now)
+    yield Wanted(now, intent.state, intent.why)
+    if not subject.deleting:
+        hearing = _Hearing(subject, schedules, now)
+        yield from hearing.walk(now, hearing.voices(now), intent.state, intent.why, min(until, now + FAR))
+
+
 def hear(subject: Subject, schedules: Schedules, now: datetime) -> tuple[Voice, ...]:
     """Give what each schedule that selects the session says of it, those that cannot be used included."""
     hearing = _Hearing(subject, schedules, now)
@@ -194,15 +214,21 @@ class _Hearing:
 
     def next_change(self, now: datetime, voices: list[Voice], state: DesiredState, why: str) -> NextChange | None:
         """Follow the clock until something else is wanted."""
-        at = now
-        while True:
-            turn = self._turn(at, voices, state, why)
-            if turn is None or turn > now + FAR:
-                return None
+        for step in self.walk(now, voices, state, why, now + FAR):
+            if step.state != state:
+                return NextChange(at=step.at, state=step.state)
+        return None
+
+    def walk(
+        self, at: datetime, voices: list[Voice], state: DesiredState, why: str, until: datetime
+    ) -> Iterator[Wanted]:
+        """Go from change to change: of the state, or of who decides."""
+        while (turn := self._turn(at, voices, state, why)) is not None and turn <= until:
             at, voices = turn, self.voices(turn)
-            wanted, why = self.wanted(at, voices, state, why)
-            if wanted != state:
-                return NextChange(at=at, state=wanted)
+            before = state, why
+            state, why = self.wanted(at, voices, state, why)
+            if (state, why) != before:
+                yield Wanted(at, state, why)
 
     def look_again(self, now: datetime, voices: list[Voice]) -> datetime | None:
         """The first moment at which anything of the intent may differ by the clock alone."""

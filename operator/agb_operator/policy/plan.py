@@ -17,6 +17,7 @@ from ..model.states import DesiredState, Observation
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
 from .intent import OVERRIDE, Intent
 from .proof import Evidence, Ownership, ownership
+from .usage import count, counts_as
 
 
 class Action(StrEnum):
@@ -73,6 +74,8 @@ class Recalled:
     """Until a look-up that failed, or an end of a duplicate that did, may be tried again."""
     labels_in_doubt: bool = False
     """Labels were sent, and no status that says which has been written since."""
+    clock_ahead: float = 0.0
+    """How far the time of day has jumped ahead, as far as this process can tell, since the usage was last counted."""
     owner: str = ""
     """The resource that manages the session instead, "" when none does."""
 
@@ -158,10 +161,6 @@ class Plan:
     """The session was changed behind our back."""
 
 
-OVERRULED: Final = (
-    "spec.paused is true and has no effect while spec.override says Running; to pause the session now, remove "
-    "spec.override."
-)
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "
     f'or annotate the resource with {ABANDON_ANNOTATION}="true".'
@@ -175,11 +174,12 @@ def finish(given: Input, draft: Draft) -> Plan:
     if status is None or ready is None or paused is None:
         return Plan(action=draft.action, requeue=draft.requeue, events=events, drifted=draft.drifted)
     if session.paused and given.intent.why == OVERRIDE and given.desired == DesiredState.RUNNING:
-        ready = replace(ready, message=f"{ready.message} {OVERRULED}")
+        overruled = _overruled(session)
+        ready = replace(ready, message=f"{ready.message} {overruled}")
         before = session.status
-        if before.why == OVERRIDE and not before.ready.message.endswith(OVERRULED):
+        if before.why == OVERRIDE and not before.ready.message.endswith(overruled):
             # spec.paused has turned true under the override; one that is renewed has been told of.
-            events = (*events, Event(reason="OverrideInForce", message=OVERRULED, warning=True))
+            events = (*events, Event(reason="OverrideInForce", message=overruled, warning=True))
     drafts = {"Ready": ready, "Paused": paused}
     if draft.blocks and given.desired == DesiredState.GONE:
         text = f"{ready.message} {WAYS_OUT}"
@@ -199,7 +199,16 @@ def finish(given: Input, draft: Draft) -> Plan:
         next_change=given.intent.shown,
         last_handled_reconcile_at=session.reconcile_requested_at or status.last_handled_reconcile_at,
     ).saying(drafts, generation=session.generation, now=given.now)
+    usage = count(status.usage, counts_as(status), given.now, left_out=given.recalled.clock_ahead)
+    status = replace(status, usage=usage)
     return Plan(action=draft.action, status=status, requeue=draft.requeue, events=events, drifted=draft.drifted)
+
+
+def _overruled(session: AgbSession) -> str:
+    return (
+        "spec.paused is true and has no effect while spec.override says Running. To pause the session now: "
+        f"kubectl agb pause {session.key.name}, or remove spec.override."
+    )
 
 
 def _desired_state(given: Input) -> str:

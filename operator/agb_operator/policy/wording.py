@@ -45,11 +45,16 @@ def as_wanted(given: Input) -> str:
     if given.intent.kept:
         return (
             f"The session stays paused ({why}), because schedules that may speak for it cannot be used or read; its "
-            "state is kept. To have it awake, set spec.override."
+            f"state is kept. {_sooner(given, 'To have it awake')}"
         )
     if why.startswith(SCHEDULE):
-        return f"The session is paused by {_asker(given)}{kept} To have it sooner, set spec.override."
+        return f"The session is paused by {_asker(given)}{kept} {_sooner(given, 'To have it sooner')}"
     return f"The session is {'paused' if paused else 'running'}, as asked{kept}"
+
+
+def _sooner(given: Input, begin: str) -> str:
+    """Say how to wake a session for a time."""
+    return f"{begin}: kubectl agb resume {given.session.key.name} --for 2h, or set spec.override."
 
 
 def _asker(given: Input) -> str:
@@ -69,7 +74,7 @@ def decider(given: Input) -> str:
 def instead(given: Input) -> str:
     """Say what a session that somebody else has moved should be, and how to have it so."""
     if given.intent.why.startswith(SCHEDULE):
-        return f"but {_asker(given)} wants it paused; to have it awake, set spec.override"
+        return f"but {_asker(given)} wants it paused; {_sooner(given, 'to have it awake').removesuffix('.')}"
     return "without a change of what is wanted"
 
 

@@ -23,6 +23,7 @@ from ..control.event_recorder import EventRecorder, EventWriter
 from ..control.evidence import Gatherer
 from ..control.informer import Informer
 from ..control.intents import Intents
+from ..control.jumps import Jumps
 from ..control.memory import Memory
 from ..control.queue import WorkQueue
 from ..control.reconciler import Reconciler
@@ -31,6 +32,7 @@ from ..control.resync import Resync
 from ..control.schedule_informer import ScheduleInformer
 from ..control.schedule_reconciler import ScheduleReconciler, ScheduleWriter
 from ..control.schedule_store import ScheduleStore
+from ..control.session_seconds import SessionSeconds
 from ..control.status_writer import SessionWriter, StatusWriter
 from ..control.store import Store
 from ..control.workers import Workers, hung_after, pass_deadline
@@ -130,7 +132,8 @@ def assemble(
         leads: says whether this replica may act at this very moment.
         metrics: where to count.
     """
-    store, memory = Store(), Memory(clock=clock.now)
+    seconds, memory = SessionSeconds(clock=clock), Memory(clock=clock.now, ahead=Jumps(clock).ahead)
+    store = Store(on_change=(seconds.changed, memory.note_usage))
     schedules = ScheduleStore(namespaces=settings.namespaces)
     intents = Intents(schedules=schedules, clock=clock)
     claims = Claims(store=store)
@@ -237,6 +240,7 @@ def assemble(
         depth=lambda: queue.depth,
         open_breakers=credentials.open_breakers,
     )
+    metrics.show_seconds(seconds.sums)
     metrics.show_schedules(
         asks=schedules.asks, invalid=schedules.invalid, unsettled=schedules.unsettled, wanted=intents.wanted
     )

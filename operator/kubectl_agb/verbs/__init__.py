@@ -1,0 +1,1 @@
+"""The commands, one a module: options, and which part of the package does the work."""
