@@ -76,6 +76,8 @@ class Wait:
             self._end(key, End.FAILED, error.message)
             return
         wanted, phase = self.wanted[key], str(session.status.phase or "Pending")
+        if session.status.observed_generation < self.generations[key]:
+            phase += ", and the operator has not looked at it since the change"
         if stuck := obstacle(session, wanted):
             self._end(key, End.NEVER, f"{phase}; {stuck}")
         elif self._is_there(session, wanted):
