@@ -1,7 +1,7 @@
 """AgbSessions over HTTP as their users change them: what kubectl sends, without a process for each request."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -10,6 +10,7 @@ from control_plane import ControlPlane
 
 SECONDS = 10.0
 MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
 
 
 class Refused(Exception):
@@ -21,7 +22,7 @@ class Refused(Exception):
 
 
 class Sessions:
-    """The AgbSessions of one namespace, and its Lease, through a token of the administrator's."""
+    """The AgbSessions of one namespace, its schedules and its Lease, through a token of the administrator's."""
 
     def __init__(self, control_plane: ControlPlane, namespace: str, token: str) -> None:
         tls = ssl.create_default_context(cafile=str(control_plane.certificate_authority))
@@ -34,13 +35,14 @@ class Sessions:
         )
         self._namespace = namespace
         self._path = f"/apis/agb.cloud/v1alpha1/namespaces/{namespace}/agbsessions"
+        self._schedules = f"/apis/agb.cloud/v1alpha1/namespaces/{namespace}/agbpauseschedules"
 
-    def create(self, name: str, spec: Mapping[str, Any]) -> None:
-        """Create one."""
+    def create(self, name: str, spec: Mapping[str, Any], *, labels: Mapping[str, str] | None = None) -> None:
+        """Create one, with `metadata.labels`."""
         body = {
             "apiVersion": "agb.cloud/v1alpha1",
             "kind": "AgbSession",
-            "metadata": {"name": name, "namespace": self._namespace},
+            "metadata": {"name": name, "namespace": self._namespace, "labels": dict(labels or {})},
             "spec": dict(spec),
         }
         self._send("POST", self._path, body, "application/json")
@@ -80,6 +82,25 @@ class Sessions:
             return self._client.get("/readyz").status_code == 200
         except httpx.HTTPError:
             return False
+
+    def apply_schedule(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a schedule what is said here, and nothing else."""
+        body = {
+            "apiVersion": "agb.cloud/v1alpha1",
+            "kind": "AgbPauseSchedule",
+            "metadata": {"name": name},
+            "spec": dict(spec),
+        }
+        self._send("PATCH", f"{self._schedules}/{name}?fieldManager=chaos&force=true", body, APPLY)
+
+    def delete_schedule(self, name: str) -> None:
+        """Delete a schedule."""
+        self._send("DELETE", f"{self._schedules}/{name}")
+
+    def schedules(self) -> Sequence[dict[str, Any]]:
+        """List the schedules."""
+        items: Sequence[dict[str, Any]] = self._send("GET", self._schedules)["items"]
+        return items
 
     def take_lease(self, name: str, *, holder: str, seconds: int) -> None:
         """Write another holder into a Lease, by force."""

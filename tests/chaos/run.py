@@ -14,6 +14,7 @@ from pathlib import Path
 from chaos import verdict
 from chaos.api import Refused
 from chaos.journal import Journal
+from chaos.planners import Planners
 from chaos.provocations import Provocation
 from chaos.stage import NAMESPACE, OTHERS, Stage
 from chaos.tenant import SecondTenant, late
@@ -96,6 +97,7 @@ class _Run:
             pace=order.pace,
             seed=order.seed,
         )
+        self._planners = Planners(sessions=stage.sessions(), users=self._users, journal=journal, seed=order.seed)
         self._troubles = Troubles(
             stage=stage, sessions=stage.sessions(), journal=journal, seed=order.seed, lasts=order.lasts
         )
@@ -136,7 +138,12 @@ class _Run:
         }
         troubles = self._troubles
         with self._going_on(observers):
-            with self._going_on({"users": self._users.run, "second tenant": self._tenant.flip_all_the_time}):
+            people = {
+                "users": self._users.run,
+                "planners": self._planners.run,
+                "second tenant": self._tenant.flip_all_the_time,
+            }
+            with self._going_on(people):
                 for lanes, share in (
                     (troubles.first_tenants, 1 / 4),
                     (troubles.all, 5 / 12),
@@ -145,6 +152,7 @@ class _Run:
                     with self._going_on(self._lanes(lanes)):
                         time.sleep(self._order.seconds * share)
             self._mend()
+            self._planners.conclude()
             settled = self._settle("at the end")
             self._journal.note("all has come to rest", f"after {settled:.0f} s")
             if not self._journal.violations:
@@ -192,6 +200,7 @@ class _Run:
     def _unsettled(self) -> list[str]:
         try:
             objects, _ = self._sessions.list()
+            schedules = self._sessions.schedules()
         except Refused as refused:
             return [f"the API server: {refused}"]
         everybodys = {session["sessionId"]: session for session in self._control.sessions()}
@@ -204,7 +213,7 @@ class _Run:
             for text in leaked:
                 self._journal.violated(text)
         return [
-            *verdict.unsettled(objects, sessions),
+            *verdict.unsettled(objects, sessions, schedules),
             *leaked,
             *verdict.strays(objects, sessions),
             *missing,

@@ -22,7 +22,7 @@ from proxy import Proxy
 from reliability.replicas import Identity, Replica, identity
 
 NAMESPACE = "chaos"
-CRD_FILE = Path(__file__).resolve().parents[2] / "crds" / "agbsessions.yaml"
+CRDS = Path(__file__).resolve().parents[2] / "crds"
 AGB_TIMEOUT = 6.0
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "session-others-1": {},
@@ -106,8 +106,8 @@ class Stage:
         for session_id, labels in OTHERS.items():
             self.simulator.control.add_session(KEY, session_id=session_id, labels=labels)
         self.kubectl = Kubectl(program=find_kubectl(), kubeconfig=self.plane.kubeconfig, home=self._folder)
-        self._must("apply", f"--filename={CRD_FILE}")
-        until_established(self.kubectl, f"--filename={CRD_FILE}")
+        self._must("apply", f"--filename={CRDS}")
+        until_established(self.kubectl, f"--filename={CRDS}")
         self._must("create", "namespace", NAMESPACE)
         user = self._identity("user")
         token = json.loads(self._must("config", "view", "--raw", "--output=json", f"--kubeconfig={user.kubeconfig}"))

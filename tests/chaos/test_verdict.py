@@ -115,3 +115,27 @@ def test_a_flip_of_the_second_tenant_is_late_by_the_calm_that_it_has_waited_thro
     flips = [Flip(session_id="session-1", paused=True, at=100.0)]
     calms = [Calm(began=began, ended=ended) for began, ended in wait.calms]
     assert bool(list(tenant.late(flips, calms, entries))) == wait.late
+
+
+ALWAYS = {"from": "2020-01-01T00:00", "to": "2099-01-01T00:00"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "schedule", "state"),
+    [
+        ({}, {}, "RUNNING"),
+        ({"paused": True}, {}, "PAUSED"),
+        ({}, {"windows": [ALWAYS]}, "PAUSED"),
+        ({}, {"windows": [ALWAYS], "enabled": False}, "RUNNING"),
+        ({}, {"windows": [ALWAYS], "selector": {"matchLabels": {"group": "b"}}}, "RUNNING"),
+        ({"override": {"state": "Running", "until": "2099-01-01T00:00:00Z"}}, {"windows": [ALWAYS]}, "RUNNING"),
+        ({"override": {"state": "Running", "until": "2020-01-01T00:00:00Z"}}, {"windows": [ALWAYS]}, "PAUSED"),
+        ({"override": {"state": "Paused", "until": "2099-01-01T00:00:00Z"}}, {}, "PAUSED"),
+    ],
+)
+def test_what_is_wanted_is_said_by_override_spec_and_schedules(
+    spec: dict[str, Any], schedule: dict[str, Any], state: str
+) -> None:
+    body = {"metadata": {"labels": {"group": "a"}}, "spec": spec}
+    schedules = [{"spec": {"selector": {"matchLabels": {"group": "a"}}, "timeZone": "UTC", **schedule}}]
+    assert verdict.wanted(body, schedules, datetime(2026, 3, 1, 12, tzinfo=UTC)) == state

@@ -16,6 +16,9 @@ from chaos.journal import Journal
 from e2e.stack import KEY, eventually
 
 IMAGE = "agb-code-space-1"
+GROUP = "group"
+"""The label by which schedules select; it is one of `GROUPS`."""
+GROUPS = ("a", "b", "c", "d")
 GONE_WITHIN = 60.0
 """Seconds that a deleted resource may take to make room for the next one of its name, when nothing is broken."""
 
@@ -30,6 +33,7 @@ class Slot:
     paused: bool = False
     session_id: str = ""
     """What it adopts."""
+    group: str = GROUPS[0]
 
 
 class Users:
@@ -52,7 +56,9 @@ class Users:
         self._journal = journal
         self._pace = pace
         self._random = random.Random(seed)
-        self.slots = [Slot(name=f"s{n:03}", adopts=n % 2 == 1) for n in range(count)]
+        self.slots = [
+            Slot(name=f"s{n:03}", adopts=n % 2 == 1, group=GROUPS[n // 2 % len(GROUPS)]) for n in range(count)
+        ]
         self._round = 0
         self.adopted: set[str] = set()
         """Sessions that were made elsewhere; nobody has asked to end one of them."""
@@ -138,7 +144,7 @@ class Users:
             spec["imageId"] = IMAGE
             spec["labels"] = {"round": str(self._round)}
         try:
-            self._sessions.create(slot.name, spec)
+            self._sessions.create(slot.name, spec, labels={GROUP: slot.group})
         except Refused as refused:
             if refused.code == 409:  # the one before waits for its finalizer, or an answer to a create was lost
                 slot.exists = self._is_there(slot.name)

@@ -4,6 +4,7 @@ import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -21,23 +22,44 @@ REFUSED_A_MINUTE = 20
 """Writes of one resource's status that may be refused within a minute."""
 
 
-def unsettled(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def wanted(body: Mapping[str, Any], schedules: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """Say which state of a session is wanted, where the schedules are windows in UTC."""
+    spec, labels = body["spec"], body["metadata"].get("labels", {})
+    override = spec.get("override")
+    if override and now < datetime.fromisoformat(override["until"]):
+        return str(override["state"]).upper()
+    minute = now.strftime("%Y-%m-%dT%H:%M")
+    asked = spec.get("paused") or any(
+        schedule["spec"].get("enabled", True)
+        and schedule["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        and any(window["from"] <= minute < window["to"] for window in schedule["spec"].get("windows", ()))
+        for schedule in schedules
+    )
+    return "PAUSED" if asked else "RUNNING"
+
+
+def unsettled(
+    objects: Iterable[Mapping[str, Any]],
+    sessions: Mapping[str, Mapping[str, Any]],
+    schedules: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[str]:
     """Say of each AgbSession what is not as asked, or not as its status says."""
+    now = datetime.now(UTC)
     for body in objects:
         name, spec, status = body["metadata"]["name"], body["spec"], body.get("status", {})
         session_id = status.get("sessionId", "")
         session = sessions.get(session_id, {})
-        wanted = "PAUSED" if spec.get("paused") else "RUNNING"
+        state = wanted(body, schedules, now)
         ready: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
         generation = body["metadata"]["generation"]
         if "deletionTimestamp" in body["metadata"]:
             yield f"{name}: its deletion is stuck: {ready.get('message')}"
         elif not session.get("live"):
             yield f"{name}: there is no session {session_id!r}"
-        elif session["status"] != wanted:
-            yield f"{name}: the session is {session['status']}, and {wanted} is asked for: {ready.get('message')}"
-        elif status.get("sessionStatus") != wanted or status.get("phase") != wanted.title():
-            yield f"{name}: the session is {wanted}, and the status says {status.get('phase')}"
+        elif session["status"] != state:
+            yield f"{name}: the session is {session['status']}, and {state} is asked for: {ready.get('message')}"
+        elif {str(status.get(field)).upper() for field in ("sessionStatus", "desiredState", "phase")} != {state}:
+            yield f"{name}: the session is {state}, and the status says {status.get('phase')}"
         elif ready.get("status") != "True" or not (
             ready.get("observedGeneration") == status.get("observedGeneration") == generation
         ):

@@ -142,6 +142,12 @@ class GatedCluster(FakeCluster):
         async with self._passing("write status"):
             return await super().patch_status(namespace, name, resource_version=resource_version, patch=patch)
 
+    async def patch_schedule_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        async with self._passing("write status of schedule"):
+            return await super().patch_schedule_status(namespace, name, resource_version=resource_version, patch=patch)
+
     async def set_finalizers(
         self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
     ) -> dict[str, Any]:

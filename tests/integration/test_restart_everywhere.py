@@ -20,6 +20,8 @@ pytestmark = pytest.mark.looptime
 IMAGE = "agb-code-space-1"
 LONG_AFTER = 120.0
 """Seconds after which nothing that a kill has left can still come to light: grace periods, resyncs."""
+ALWAYS = {"from": "2025-01-01T00:00", "to": "2027-01-01T00:00"}
+"""A window of a schedule."""
 ACTIONS = ("createSession", "pauseSessionAsync", "resumeSessionAsync", "releaseSessionAsync")
 """The calls that must not be made twice; labels may be set again."""
 
@@ -65,6 +67,11 @@ async def an_adopted_session(world: GatedWorld) -> None:
     await world.ready("Running")
 
 
+def a_session_asleep_by_a_schedule(world: GatedWorld) -> Awaitable[None]:
+    world.schedule(selector={}, windows=[ALWAYS])
+    return a_session("Paused")(world)
+
+
 STORIES = (
     Story(
         name="create",
@@ -91,6 +98,20 @@ STORIES = (
         name="resume",
         before=a_session("Paused", paused=True),
         change=lambda world: world.patch(paused=False),
+        ends="Running",
+        calls={"resumeSessionAsync": 1},
+    ),
+    Story(
+        name="fall asleep by a schedule",
+        before=a_session("Running"),
+        change=lambda world: world.schedule(selector={}, windows=[ALWAYS]),
+        ends="Paused",
+        calls={"pauseSessionAsync": 1},
+    ),
+    Story(
+        name="wake as a schedule ends",
+        before=a_session_asleep_by_a_schedule,
+        change=lambda world: world.schedule(selector={}, windows=[ALWAYS], enabled=False),
         ends="Running",
         calls={"resumeSessionAsync": 1},
     ),

@@ -192,6 +192,29 @@ class TestEdges:
             assert (world.calls(PAUSE), world.schedule_status()["sessions"]) == (0, 0)
 
 
+class TestPeopleBeforeTheClock:
+    async def test_in_the_middle_of_a_wave_of_2000_each_of_ten_flips_reaches_agb_within_two_seconds(self) -> None:
+        async with World(qps=20.0, workers=256, resync=300.0) as world:
+            others = [f"other-{number}" for number in range(10)]
+            await sessions(world, *(f"s-{number}" for number in range(2000)))
+            await sessions(world, *others, labels={"team": "web"})
+            world.schedule(**NIGHT)
+            await until(BEGIN + 40)
+            assert 100 < world.calls(PAUSE) < 1900
+            flipped = loop_time()
+            for name in others:
+                world.patch(name, paused=True)
+            ids = {world.status(name)["sessionId"] for name in others}
+            await until(BEGIN + 60)
+
+            times = {entry.session_id: entry.time for entry in world.control.requests() if entry.endpoint == PAUSE}
+            assert max(times[session_id] for session_id in ids) - flipped < 2.0
+            await until(BEGIN + 400)
+            assert world.calls(PAUSE) == 2010
+            assert world.schedule_status()["settled"] == 2000
+            world.assert_clean()
+
+
 class TestRestarts:
     async def test_an_operator_down_over_an_edge_makes_up_for_it_once(self) -> None:
         async with World() as world:

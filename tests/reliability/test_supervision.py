@@ -32,7 +32,7 @@ A, B = ObjectKey("ml", "a"), ObjectKey("ml", "b")
 
 def a_queue(*, workers: int = 100) -> WorkQueue:
     """A queue whose keys are all of one credential in their namespace."""
-    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""))
+    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""), by_clock=lambda _: False)
 
 
 def errors(metrics: Metrics) -> str:

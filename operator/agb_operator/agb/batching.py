@@ -8,6 +8,8 @@ no more than many at once, while a look at one session among ten thousand is sti
 An answer is good when its question was sent (`taken_at`) after the last call that was made for the session. A list
 only ever says what a session is like: that one is missing from it is confirmed by `getSession`. Nothing is decided
 and nothing repeated here; a failed look is the caller's to try again.
+
+People's looks and the clock's are collected apart: a few of the ones never wait for a walk that is made for the others.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from weakref import WeakKeyDictionary
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import SessionClient
+from .lanes import Lane, caller_lane
 from .walks import Batcher, Waiter
 
 _WINDOW: Final = 0.005
@@ -32,7 +35,9 @@ class BatchedObserver:
     """Labels that the sessions created by this operator carry; they narrow the list."""
     window: float = _WINDOW
     """Seconds for which looks are collected."""
-    _batchers: WeakKeyDictionary[SessionClient, Batcher] = field(init=False, default_factory=WeakKeyDictionary)
+    _batchers: WeakKeyDictionary[SessionClient, dict[Lane, Batcher]] = field(
+        init=False, default_factory=WeakKeyDictionary
+    )
 
     async def observe(
         self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool
@@ -89,11 +94,13 @@ class BatchedObserver:
         return _results(asked)
 
     def _of(self, client: SessionClient) -> Batcher:
-        """Return what is known of the account; it goes when the account goes, e.g. with a replaced key."""
-        batcher = self._batchers.get(client)
-        if batcher is None:
-            batcher = self._batchers[client] = Batcher(own_labels=self.own_labels, window=self.window)
-        return batcher
+        """Return the looks of the caller's lane at an account; they go when it goes, e.g. with a replaced key."""
+        lanes = self._batchers.setdefault(client, {})
+        lane = caller_lane.get()
+        if lane not in lanes:
+            before = next(iter(lanes.values()), None)
+            lanes[lane] = Batcher(own_labels=self.own_labels, window=self.window, like=before)
+        return lanes[lane]
 
 
 def _results(asked: list[Waiter]) -> dict[str, Observation]:

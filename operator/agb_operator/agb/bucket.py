@@ -8,31 +8,24 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Final
 
 from ..model.clock import Clock
 from ..model.errors import Throttled
+from .lanes import Lane
 
 PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
 PAGES_EVERY: Final = 32
 """One of so many turns is a page's while other calls wait, too."""
+CLOCK_EVERY: Final = 4
+"""One of so many turns is the clock's while people wait, too."""
 _TICK: Final = 0.001
 
 
 def loop_time() -> float:
     """Now, in seconds of the running loop's clock."""
     return asyncio.get_running_loop().time()
-
-
-class Lane(Enum):
-    """Whose turn it is; within a lane, who came first."""
-
-    PEOPLE = auto()
-    """Somebody waits for what the call does to one session."""
-    PAGES = auto()
-    """A page of a list tells of a hundred sessions: it does not wait behind the calls for each of them."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -141,7 +134,11 @@ class TokenBucket:
 
     def _next(self) -> asyncio.Future[None]:
         self._turns += 1
-        people, pages = self._lanes[Lane.PEOPLE], self._lanes[Lane.PAGES]
-        if pages and (self._turns % PAGES_EVERY == 0 or not people):
-            return pages.popleft()
-        return people.popleft()
+        people, clock, pages = (self._lanes[lane] for lane in (Lane.PEOPLE, Lane.CLOCK, Lane.PAGES))
+        if self._turns % PAGES_EVERY == 0:
+            order = (pages, people, clock)
+        elif self._turns % CLOCK_EVERY == 1:  # never the page's turn
+            order = (clock, people, pages)
+        else:
+            order = (people, pages, clock)
+        return next(filter(None, order)).popleft()

@@ -16,7 +16,8 @@ from ..model.clock import Clock
 from ..model.errors import Throttled
 from ..shares import Shares
 from .breaker import Place
-from .bucket import PATIENCE, Lane, TokenBucket
+from .bucket import PATIENCE, TokenBucket
+from .lanes import Lane, caller_lane
 from .replies import Call, Reply
 from .requests import Request, Send
 from .verdicts import Endpoint, Standing
@@ -115,7 +116,7 @@ class Guard:
     async def _attempt(self, send: Send, request: Request) -> Reply:
         place = Place(session=request.session_id, kind="" if request.session_id else request.call.label)
         self.standing.check(place)
-        await self.bucket.take(Lane.PAGES if request.call is Call.LIST else Lane.PEOPLE)
+        await self.bucket.take(Lane.PAGES if request.call is Call.LIST else caller_lane.get())
         async with self.connections.turn(self.standing.name):
             # What was learned while waiting counts, so the breakers are asked again.
             with self.standing.attempt(place):

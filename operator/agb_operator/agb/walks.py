@@ -98,12 +98,13 @@ class Batcher:
     Args:
         own_labels: labels that the sessions created by this operator carry.
         window: seconds for which looks are collected before the cheapest way is chosen for them.
+        like: the looks of another lane at the same account, which know how long its lists are.
     """
 
-    def __init__(self, *, own_labels: Mapping[str, str], window: float) -> None:
+    def __init__(self, *, own_labels: Mapping[str, str], window: float, like: "Batcher | None" = None) -> None:
         self._window = window
-        self._own = _Listing(own_labels)
-        self._all = _Listing({})
+        self._own: _Listing = _Listing(own_labels, pages=like._own.pages if like else 1)
+        self._all: _Listing = _Listing({}, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
         self._batch: list[Waiter] = []
         self._tasks: set[asyncio.Task[None]] = set()

@@ -23,6 +23,8 @@ class Intents:
     clock: Clock
     _last: dict[ObjectKey, tuple[str, Intent]] = field(init=False, default_factory=dict)
     """With the uid that it was given for."""
+    _moved: dict[ObjectKey, tuple[str, int]] = field(init=False, default_factory=dict)
+    """The uid and the generation of a resource of which the clock or a schedule has changed what is wanted."""
     _due: dict[ObjectKey, datetime] = field(init=False, default_factory=dict)
     _heap: list[tuple[datetime, ObjectKey]] = field(init=False, default_factory=list)
 
@@ -34,6 +36,9 @@ class Intents:
         """Ask what is wanted of a session now."""
         intent = decide(Subject.of(session), self._schedules(session), self.clock.wall())
         self._last[session.key] = (session.uid, intent)
+        status = session.status
+        if status.observed_generation == session.generation and status.desired_state not in ("", intent.state):
+            self._moved[session.key] = (session.uid, session.generation)
         self.ask_again(session.key, intent.look_again)
         return intent
 
@@ -45,6 +50,10 @@ class Intents:
         """Give the last answer: it holds until `due` names the session or somebody changes something."""
         uid, intent = self._last.get(session.key, ("", None))
         return intent if intent is not None and uid == session.uid else self.of(session)
+
+    def by_clock(self, session: AgbSession) -> bool:
+        """Tell whether the session is at work because of the clock or a schedule, and nobody has changed it since."""
+        return self._moved.get(session.key) == (session.uid, session.generation)
 
     def ask_again(self, key: ObjectKey, at: datetime | None) -> None:
         """Have an object named by `due` once this moment has come; None: not at all."""
@@ -85,6 +94,7 @@ class Intents:
     def forget(self, key: ObjectKey) -> None:
         """Drop what is known of an object that no longer exists."""
         self._last.pop(key, None)
+        self._moved.pop(key, None)
         self._due.pop(key, None)
 
     def _schedules(self, session: AgbSession) -> Schedules:

@@ -1,8 +1,9 @@
 """Keys that wait for a worker: deduplicated, delayed, never with two workers at once (client-go's semantics).
 
 A key added while a worker has it waits until that worker is done. A delayed key that is added again keeps the earlier
-time. Each credential has a line of its own, first come, first served; the lines are served in turn, and none gets more
-than its share of the workers: a pass may wait long for what its API key is allowed, and others must not wait with it.
+time. Each credential has a line of its own; the lines are served in turn, and none gets more than its share of the
+workers: a pass may wait long for what its API key is allowed, and others must not wait with it. In a line, what people
+have changed goes before what the clock has, and among equals who came first.
 """
 
 import asyncio
@@ -10,9 +11,40 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..model.resource import ObjectKey
 from ..shares import Held, Tenant
+
+CLOCK_EVERY: Final = 4
+"""One of so many turns of a line is the clock's while people wait, too."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """The waiting keys of one credential; never empty."""
+
+    people: deque[ObjectKey] = field(default_factory=deque)
+    clock: deque[ObjectKey] = field(default_factory=deque)
+    turns: int = 0
+
+    def __len__(self) -> int:
+        return len(self.people) + len(self.clock)
+
+    def push(self, key: ObjectKey, *, by_clock: bool) -> None:
+        (self.clock if by_clock else self.people).append(key)
+
+    def pop(self) -> ObjectKey:
+        self.turns += 1
+        if self.clock and (self.turns % CLOCK_EVERY == 0 or not self.people):
+            return self.clock.popleft()
+        return self.people.popleft()
+
+    def move_up(self, key: ObjectKey) -> None:
+        """Let a key that waits for the clock's turn wait for the people's."""
+        with suppress(ValueError):  # it waits there already
+            self.clock.remove(key)
+            self.people.append(key)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -23,9 +55,12 @@ class WorkQueue:
     """How many keys may be with a worker at once."""
     tenant_of: Callable[[ObjectKey], Tenant]
     """Gives the tenant of a key, and the credential; asked when the key begins to wait."""
+    by_clock: Callable[[ObjectKey], bool]
+    """Tells whether the clock alone asks for a key's pass; asked whenever it is added."""
     _held: Held = field(init=False)
-    _lines: dict[Tenant, deque[ObjectKey]] = field(init=False, default_factory=dict)
-    _waiting: set[ObjectKey] = field(init=False, default_factory=set)
+    _lines: dict[Tenant, _Line] = field(init=False, default_factory=dict)
+    _waiting: dict[ObjectKey, Tenant | None] = field(init=False, default_factory=dict)
+    """With the line that each stands in; None while a worker has it."""
     _active: dict[ObjectKey, Tenant] = field(init=False, default_factory=dict)
     _timers: dict[ObjectKey, asyncio.TimerHandle] = field(init=False, default_factory=dict)
     _wakers: deque[asyncio.Future[None]] = field(init=False, default_factory=deque)
@@ -46,9 +81,12 @@ class WorkQueue:
         """Ask for a pass as soon as possible."""
         self._cancel(key)
         if key in self._waiting:
-            return
-        self._waiting.add(key)
-        if key not in self._active:
+            part = self._waiting[key]
+            if part is not None and not self.by_clock(key):
+                self._lines[part].move_up(key)
+        elif key in self._active:
+            self._waiting[key] = None
+        else:
             self._push(key)
 
     def add_after(self, key: ObjectKey, seconds: float) -> None:
@@ -86,10 +124,10 @@ class WorkQueue:
                         self._wakers.remove(waker)
                 raise
         line = self._lines.pop(part)
-        key = line.popleft()
+        key = line.pop()
         if line:
             self._lines[part] = line  # behind the others
-        self._waiting.discard(key)
+        del self._waiting[key]
         self._active[key] = part
         self._held.add(part)
         return key
@@ -111,7 +149,8 @@ class WorkQueue:
         self._waiting.clear()
 
     def _push(self, key: ObjectKey) -> None:
-        self._lines.setdefault(self.tenant_of(key), deque()).append(key)
+        part = self._waiting[key] = self.tenant_of(key)
+        self._lines.setdefault(part, _Line()).push(key, by_clock=self.by_clock(key))
         self._wake()
 
     def _wake(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..agb.lanes import Lane, caller_lane
 from ..metrics import Metrics
 from ..model.resource import ObjectKey
 from ..policy import backoff
@@ -72,6 +73,7 @@ class Workers:
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
+            caller_lane.set(Lane.CLOCK if self.queue.by_clock(key) else Lane.PEOPLE)
             requeue: float | None = None
             self._began[key] = asyncio.get_running_loop().time()
             try:

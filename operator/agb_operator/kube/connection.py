@@ -182,7 +182,7 @@ class Connection:
 
     def _new_client(self) -> ApiClient:
         configuration = self._access.configuration
-        configuration.retries = False  # who retries, and when, is the callers' affair
+        configuration.retries = None  # who tries again, and when, is the callers' affair; False would mean without end
         configuration.connection_pool_maxsize = 0  # as many as there are requests under way; `_CONCURRENT` bounds them
         # `trust_env` would look through the environment and for a .netrc at each request.
         configuration.client_session_kwargs = {

@@ -106,8 +106,9 @@ class ScheduleWatch:
             try:
                 async with await self.cluster.open_session(lambda _: None, note_refused) as session:
                     version = await self._one_watch(session, scope, version)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                logger.info("the watch of AgbPauseSchedules broke off: %s", error)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+                # The last three are lines that are no JSON, or no event.
+                logger.info("the watch of AgbPauseSchedules broke off: %r", error)
                 version = ""
             if not version or refused:
                 await asyncio.sleep(RETRY)

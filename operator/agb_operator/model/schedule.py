@@ -22,6 +22,7 @@ KIND: Final = "AgbPauseSchedule"
 PLURAL: Final = "agbpauseschedules"
 LONGEST_SPREAD: Final = timedelta(hours=4)
 
+_ZONES_AGE: Final = timedelta(days=548)
 _MINUTE: Final = timedelta(minutes=1)
 _ZONE: Final = re.compile(r"UTC|[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*)+")
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
@@ -102,6 +103,19 @@ class AgbPauseSchedule:
             problem="; ".join(problems),
             status=schedule_status_from_dict(body.get("status")),
         )
+
+
+def old_zones(version: str, now: datetime) -> str:
+    """Say that the pinned rules of time zones are older than 18 months; "" if they are not.
+
+    Args:
+        version: of the package `tzdata`, which tells the year and not the day; half of that year is taken as gone.
+        now: the time of day.
+    """
+    year = int(version.partition(".")[0])
+    if now < datetime(year, 7, 1, tzinfo=UTC) + _ZONES_AGE:
+        return ""
+    return f"the rules of time zones are of {year}: schedules may be off where they have changed; use a newer image"
 
 
 @lru_cache(maxsize=256)

@@ -140,7 +140,11 @@ def assemble(
         session = store.get(key)
         return key.namespace, session.secret.name if session is not None and session.secret is not None else ""
 
-    queue = WorkQueue(workers=settings.workers, tenant_of=tenant_of)
+    def by_clock(key: ObjectKey) -> bool:
+        session = store.get(key)
+        return session is not None and intents.by_clock(session)
+
+    queue = WorkQueue(workers=settings.workers, tenant_of=tenant_of, by_clock=by_clock)
     guards = Guards(qps=settings.api_qps, burst=settings.api_burst, clock=clock, on_throttled=metrics.throttled)
     credentials = Credentials(
         secrets=cluster,

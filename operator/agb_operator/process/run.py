@@ -10,6 +10,8 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Final
 
 from ..agb.http import AgbApi
@@ -19,6 +21,7 @@ from ..kube.schedule_watch import ScheduleWatch
 from ..metrics import Metrics
 from ..model.errors import StartupError
 from ..model.proxy import proxy_for
+from ..model.schedule import old_zones
 from .assembly import Part, Parts, assemble, system_clock
 from .health import HealthServer, LoopLag
 from .leader import Elector, LeaseLost, new_identity
@@ -60,6 +63,8 @@ async def _connect(settings: Settings, clusters: list[Cluster]) -> None:
 
 
 async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, stop: asyncio.Event) -> int:
+    if warning := old_zones(version("tzdata"), datetime.now(UTC)):
+        logger.warning("%s", warning)
     metrics = Metrics()
     elector = Elector(
         leases=lease_cluster,

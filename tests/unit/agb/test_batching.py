@@ -10,6 +10,7 @@ import pytest
 from agb_operator.agb.batching import BatchedObserver
 from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import Accepted, Created, Listed
+from agb_operator.agb.lanes import Lane, caller_lane
 from agb_operator.model.errors import AgbError, ApiUnavailable, RequestRefused, Throttled
 from agb_operator.model.states import Observation, SessionState, state_of
 
@@ -33,6 +34,7 @@ class ListedAccount:
     page_size: int = 100
     tells_total: bool = True
     calls: list[str] = field(default_factory=list)
+    lanes: dict[str, Lane] = field(default_factory=dict)
     in_flight: int = 0
     most_in_flight: int = 0
     on_list: Callable[[str], AgbError | None] = lambda token: None
@@ -51,6 +53,7 @@ class ListedAccount:
 
     async def observe(self, session_id: str) -> Observation:
         self.calls.append("get")
+        self.lanes[session_id] = caller_lane.get()
         taken_at, status = loop_time(), self.sessions.get(session_id, "")
         await self._take_time()
         if error := self.on_get(session_id):
@@ -161,6 +164,37 @@ async def test_several_who_look_at_one_session_share_a_call() -> None:
     seen = await asyncio.gather(*(looks(watcher, client, ["s0"]) for _ in range(1)), looks(watcher, client, ["s0"]))
     assert [each.state for [each] in seen] == [SessionState.RUNNING] * 2
     assert len(client.calls) == 1
+
+
+async def test_a_look_is_peoples_if_one_of_those_who_share_it_is_whoever_came_first() -> None:
+    account, looks = account_of(4000), observer()
+
+    async def ask(session_id: str, lane: Lane) -> None:
+        caller_lane.set(lane)
+        await looks.observe(account, session_id, not_before=LONG_AGO, labelled=False)
+
+    await looks.observe_all(account, dict.fromkeys(account.sessions, False))
+    await asyncio.sleep(10)
+    asked = [("s1", Lane.CLOCK), ("s2", Lane.CLOCK), ("s2", Lane.PEOPLE), ("s3", Lane.PEOPLE)]
+    await asyncio.gather(*(ask(session_id, lane) for session_id, lane in asked))
+    assert account.lanes == {"s1": Lane.CLOCK, "s2": Lane.PEOPLE, "s3": Lane.PEOPLE}
+
+
+async def test_peoples_looks_do_not_wait_behind_the_clocks() -> None:
+    account, looks = account_of(10_000, latency=1.0), observer()
+    await looks.observe_all(account, dict.fromkeys(account.sessions, False))
+
+    async def ask(session_id: str, lane: Lane) -> None:
+        caller_lane.set(lane)
+        await looks.observe(account, session_id, not_before=LONG_AGO, labelled=False)
+
+    await asyncio.sleep(10)
+    at_eight = [asyncio.create_task(ask(f"s{number}", Lane.CLOCK)) for number in range(40)]
+    await asyncio.sleep(0.1)
+    started = loop_time()
+    await ask("s99", Lane.PEOPLE)
+    assert loop_time() - started < 1.1
+    await asyncio.gather(*at_eight)
 
 
 async def test_pages_smaller_than_asked_for_are_counted_as_they_are() -> None:

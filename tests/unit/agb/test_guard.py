@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from agb_operator.agb.bucket import Lane, TokenBucket, loop_time
+from agb_operator.agb.bucket import TokenBucket, loop_time
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.guard import Guard, Guards
+from agb_operator.agb.lanes import Lane, caller_lane
 from agb_operator.agb.replies import Call, Reply, read_reply
 from agb_operator.agb.requests import Request, client_over
 from agb_operator.model.clock import Clock
@@ -158,6 +159,55 @@ async def test_a_page_waits_behind_thirty_one_others_and_no_more() -> None:
     await asyncio.gather(*many, *(caller(f"page {number}", Lane.PAGES) for number in range(4)))
     assert [place for place, name in enumerate(order) if name.startswith("page")] == [31, 63, 72, 73]
     assert order[72:] == ["page 2", "page 3"], "once nobody else waits, every turn is theirs"
+
+
+async def test_the_clock_gets_one_turn_in_four_while_people_wait_and_all_of_them_afterwards() -> None:
+    bucket = bucket_of(qps=10, burst=1)
+    order: list[Lane] = []
+
+    async def caller(lane: Lane) -> None:
+        await bucket.take(lane)
+        order.append(lane)
+
+    await bucket.take(Lane.PEOPLE)
+    by_the_clock = [asyncio.create_task(caller(Lane.CLOCK)) for _ in range(100)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(caller(Lane.PEOPLE) for _ in range(30)))
+    assert order.count(Lane.CLOCK) == pytest.approx(30 / 3, abs=1)
+    assert {order[start : start + 4].count(Lane.CLOCK) for start in range(0, 36, 4)} == {1}
+    await asyncio.gather(*by_the_clock)
+
+
+async def test_a_page_gets_its_turn_while_the_clock_and_people_wait() -> None:
+    bucket = bucket_of(qps=10, burst=1)
+    order: list[Lane] = []
+
+    async def caller(lane: Lane) -> None:
+        await bucket.take(lane)
+        order.append(lane)
+
+    await bucket.take(Lane.PEOPLE)
+    lanes = [Lane.CLOCK] * 40 + [Lane.PEOPLE] * 80 + [Lane.PAGES] * 2
+    await asyncio.gather(*(caller(lane) for lane in lanes))
+    assert [place for place, lane in enumerate(order) if lane is Lane.PAGES] == [31, 63]
+
+
+async def test_what_the_clock_causes_is_called_after_what_people_cause() -> None:
+    api = ScriptedApi()
+    client = Watched(qps=10, burst=1).guard(api)
+    await client.observe("first")
+    ended: list[str] = []
+
+    async def call(name: str, lane: Lane) -> None:
+        caller_lane.set(lane)
+        await client.pause(name)
+        ended.append(name)
+
+    at_eight = [asyncio.create_task(call("clock", Lane.CLOCK)) for _ in range(20)]
+    await asyncio.sleep(0)
+    people = [asyncio.create_task(call("people", Lane.PEOPLE)) for _ in range(6)]
+    await asyncio.gather(*at_eight, *people)
+    assert ended[:9].count("people") == 6
 
 
 async def test_a_page_of_a_list_does_not_wait_behind_all_other_calls() -> None:

@@ -1,7 +1,7 @@
 """The work queue's promises: no key twice, no key with two workers, nothing lost, first come first served."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.looptime
 A, B, C = ObjectKey("ml", "a"), ObjectKey("ml", "b"), ObjectKey("ml", "c")
 
 
-def a_queue(*, workers: int = 100) -> WorkQueue:
+def a_queue(*, workers: int = 100, by_clock: Collection[ObjectKey] = ()) -> WorkQueue:
     """A queue whose keys are all of one credential in their namespace."""
-    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""))
+    return WorkQueue(workers=workers, tenant_of=lambda key: (key.namespace, ""), by_clock=by_clock.__contains__)
 
 
 def now() -> float:
@@ -40,6 +40,33 @@ async def test_keys_come_in_the_order_in_which_they_were_added() -> None:
         queue.add(key)
 
     assert [await queue.get() for _ in range(3)] == [B, A, C]
+
+
+CLOCK = [ObjectKey("ml", f"clock-{number}") for number in range(3)]
+PEOPLE = [ObjectKey("ml", f"people-{number}") for number in range(6)]
+
+
+async def test_what_people_have_changed_goes_before_the_clock_and_the_clock_has_one_turn_in_four() -> None:
+    queue = a_queue(by_clock=CLOCK)
+    for key in (*CLOCK, *PEOPLE):
+        queue.add(key)
+
+    came = [await queue.get() for _ in range(9)]
+
+    assert came == [*PEOPLE[:3], CLOCK[0], *PEOPLE[3:], CLOCK[1], CLOCK[2]]
+
+
+async def test_a_key_that_waits_for_the_clocks_turn_moves_up_when_somebody_changes_it() -> None:
+    by_clock = {A, B, C}
+    queue = a_queue(by_clock=by_clock)
+    for key in (A, B, C):
+        queue.add(key)
+    by_clock.remove(C)
+    queue.add(C)
+    queue.add(C)
+
+    assert [await queue.get() for _ in range(3)] == [C, A, B]
+    assert queue.depth == 0
 
 
 async def test_a_key_that_was_added_twice_comes_once() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agb_operator.kube.cluster import Cluster, connect_cluster
+from agb_operator.kube.cluster import connect_cluster
 from agb_operator.kube.config import find_cluster
 from agb_operator.kube.connection import _PAUSES
 from agb_operator.model.errors import (
@@ -24,90 +23,7 @@ from agb_operator.model.errors import (
     ObjectNotFound,
     StartupError,
 )
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class ApiServer:
-    """A stand-in that answers every request as told, and keeps the requests."""
-
-    def __init__(self) -> None:
-        self.requests: list[web.Request] = []
-        self.answer: Handler = self.nothing
-        self.url = ""
-        self._more = asyncio.Condition()
-
-    async def seen(self, count: int) -> None:
-        """Wait until so many requests have come."""
-        async with self._more:
-            await self._more.wait_for(lambda: len(self.requests) >= count)
-
-    async def nothing(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response({})
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        async with self._more:
-            self._more.notify_all()
-        return await self.answer(request)
-
-    def says(self, status: int, body: object = None, text: str | None = None, **headers: str) -> None:
-        async def answer(_: web.Request) -> web.StreamResponse:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            return web.Response(
-                status=status,
-                text=json.dumps(body) if text is None else text,
-                headers=sent,
-                content_type="application/json",
-            )
-
-        self.answer = answer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ApiServer]:
-    server = ApiServer()
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
-
-
-def kubeconfig(path: Path, server: str, **user: object) -> Path:
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": server}}],
-        "users": [{"name": "test", "user": user}],
-    }
-    path.write_text(json.dumps(content))
-    return path
-
-
-Connect = Callable[..., Awaitable[Cluster]]
-
-
-@pytest.fixture
-async def connect(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
-    """Connect to the server as a kubeconfig's user says."""
-    clusters: list[Cluster] = []
-
-    async def connect(timeout: float = 10.0, **user: object) -> Cluster:
-        file = kubeconfig(tmp_path / "kubeconfig", server.url, **(user or {"token": "simulated-token"}))
-        monkeypatch.setenv("KUBECONFIG", str(file))
-        clusters.append(await connect_cluster(find_cluster(os.environ), timeout=timeout))
-        return clusters[-1]
-
-    yield connect
-    for cluster in clusters:
-        await cluster.close()
+from unit.kube.api_server import ApiServer, Connect, kubeconfig
 
 
 def status(reason: str, message: str = "the server's words") -> dict[str, Any]:
@@ -153,6 +69,18 @@ async def test_a_refusal_becomes_the_error_that_tells_what_to_do(
     assert "PATCH /apis/agb.cloud/v1alpha1/namespaces/ml/agbsessions/batch/status" in error.value.message
     if isinstance(case.body, dict):
         assert "the server's words" in error.value.message
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.why)
+async def test_a_request_that_fails_is_sent_once_since_the_caller_decides_when_to_try_again(
+    case: Refusal, server: ApiServer, connect: Connect
+) -> None:
+    cluster = await connect()
+    server.says(case.http_status, case.body)
+    with pytest.raises(ClusterError) as error:
+        await cluster.read("ml", "batch")
+    assert error.value.http_status == case.http_status
+    assert len(server.requests) == 1
 
 
 async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn(

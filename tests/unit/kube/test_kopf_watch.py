@@ -11,7 +11,7 @@ from agb_operator.kube import kopf_watch
 from agb_operator.kube.cluster import connect_cluster
 from agb_operator.kube.config import find_cluster
 from agb_operator.kube.connection import _PAUSES
-from unit.kube.test_cluster import kubeconfig
+from unit.kube.api_server import kubeconfig
 
 RESOURCE = {
     "name": "agbsessions",

@@ -115,7 +115,7 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
     heard: list[bool] = []
     informer = Informer(
         store=store,
-        queue=WorkQueue(workers=1, tenant_of=lambda key: (key.namespace, "")),
+        queue=WorkQueue(workers=1, tenant_of=lambda key: (key.namespace, ""), by_clock=lambda _: False),
         claims=Claims(store=store),
         memory=Memory(clock=lambda: 0.0),
         intents=no_schedules(),

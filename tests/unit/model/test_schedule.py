@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agb_operator.model.schedule import AgbPauseSchedule
+from agb_operator.model.schedule import AgbPauseSchedule, old_zones
 from agb_operator.policy.schedule import Schedule
 from unit.policy.clockwork import NIGHTS, a_body, a_schedule, utc
 
@@ -120,3 +120,10 @@ def test_reading_never_raises_whatever_the_spec_holds(spec: dict[str, Any]) -> N
     body = {**a_body(), "spec": {**NIGHTS, **spec}}
 
     Schedule(AgbPauseSchedule.from_body(body)).span(utc("2026-11-25 22:00"))
+
+
+@pytest.mark.parametrize(
+    ("now", "old"), [("2026-11-28T00:00", False), ("2027-12-30T00:00", False), ("2028-01-02T00:00", True)]
+)
+def test_rules_of_time_zones_that_are_older_than_18_months_are_told(now: str, old: bool) -> None:
+    assert ("of 2026" in old_zones("2026.6", utc(now))) is old
