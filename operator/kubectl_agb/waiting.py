@@ -17,6 +17,7 @@ from .chain import obstacle
 from .changing import AT_ONCE
 from .cluster import Cluster
 from .errors import Failed
+from .output import say
 
 _PAUSE: Final = 1.0
 """Seconds between two looks at a session."""
@@ -101,7 +102,9 @@ class Wait:
 
     def _tell(self, line: str) -> None:
         if not self.quiet:
-            click.echo(f"\r\033[K{line}" if sys.stdout.isatty() else line)
+            if sys.stdout.isatty():
+                click.echo("\r\033[K", nl=False)
+            say(line)
 
     def _progress(self) -> None:
         """Keep one line up to date on a terminal, while more than one is waited for."""

@@ -52,6 +52,16 @@ def test_an_override(agb: Plugin, fleet: Fleet) -> None:
     assert f"To let the clock decide again:  kubectl agb auto s -n {agb.namespace}" in ended.out
 
 
+def test_what_others_have_written_cannot_command_the_terminal(agb: Plugin, fleet: Fleet) -> None:
+    fleet.session("s", override={"state": "Running", "until": in_hours(2), "reason": "\x1b[2J\u202eevil"})
+
+    for ended in (agb.here("why", "s"), agb.here("plan")):
+        assert ended.code == 0
+        assert r"(\x1b[2J\u202eevil)" in ended.out or "evil" not in ended.out
+        assert "\x1b" not in ended.out
+        assert "\u202e" not in ended.out
+
+
 def test_paused_by_the_spec(agb: Plugin, fleet: Fleet) -> None:
     fleet.session("s", paused=True)
 
