@@ -19,6 +19,7 @@ import aiohttp
 
 NAMESPACE = "default"
 _SESSIONS = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbsessions"
+_SCHEDULES = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbpauseschedules"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _CONNECTIONS = 48
 _PAGE = 500
@@ -73,16 +74,31 @@ class User:
         await _for_all(session_ids, create)
 
     async def install(self, crd: dict[str, Any]) -> None:
-        """Install the CRD and wait until it is served."""
+        """Install a CRD and wait until it is served."""
         await self._request("POST", _CRDS, crd, "application/json")
         deadline = time.monotonic() + 30
+        path = _SESSIONS if crd["spec"]["names"]["kind"] == "AgbSession" else _SCHEDULES
         while True:
-            async with self._http.get(_SESSIONS) as answer:
+            async with self._http.get(path) as answer:
                 if answer.status == 200:
                     return
             if time.monotonic() > deadline:
-                raise TimeoutError("the API server does not serve AgbSessions")
+                raise TimeoutError(f"the API server does not serve {path}")
             await asyncio.sleep(0.2)
+
+    async def create_schedule(self, name: str, spec: dict[str, Any]) -> None:
+        """Create an AgbPauseSchedule."""
+        body = {
+            "apiVersion": "agb.cloud/v1alpha1",
+            "kind": "AgbPauseSchedule",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        await self._request("POST", _SCHEDULES, body, "application/json")
+
+    async def replace_schedule(self, name: str, spec: dict[str, Any]) -> None:
+        """Make an AgbPauseSchedule say something else."""
+        await self._request("PATCH", f"{_SCHEDULES}/{name}", {"spec": spec}, "application/merge-patch+json")
 
     async def write_status(self, name: str, status: dict[str, Any]) -> None:
         """Write a status as an operator does."""

@@ -25,7 +25,7 @@ from .contenders import Contender
 from .kube import User
 from .usage import Usage, usage_of
 
-CRD: Final = Path(__file__).resolve().parents[2] / "crds" / "agbsessions.yaml"
+CRDS: Final = Path(__file__).resolve().parents[2] / "crds"
 KEY: Final = "simulator-key-bench"
 LATENCY: Final = "20ms"
 TRANSITION: Final = "3s"
@@ -66,7 +66,8 @@ class Stage:
             self._kubeconfig = self._cluster.kubeconfig_for_user(self._contender_user, self.folder / "kubeconfig")
             self._simulator = self._start_simulator(building)
             self.user = await building.enter_async_context(User(self._cluster.kubeconfig))
-            await self.user.install(yaml.safe_load(CRD.read_text()))
+            for crd in sorted(CRDS.glob("*.yaml")):
+                await self.user.install(yaml.safe_load(crd.read_text()))
             building.callback(self.stop)
             self.sessions = await self._populate()
             self._stack = building.pop_all()

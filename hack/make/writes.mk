@@ -9,3 +9,7 @@ mass-loss: venv ## measure the decisions when 10,000 sessions of one key vanish 
 .PHONY: report-cost
 report-cost: programs ## measure kubectl agb report with 10,000 AgbSessions (3 minutes)
 	@PYTHONPATH=hack:operator:tests:benchmarks $(BIN)/python benchmarks/report_cost.py
+
+.PHONY: edges
+edges: programs ## measure a fleet under schedules, at rest and at one edge: EDGE_N sessions (10,000), 15 minutes
+	@PYTHONPATH=hack:benchmarks $(BIN)/python benchmarks/edges.py
