@@ -56,6 +56,7 @@ def metrics_page() -> str:
     metrics.show(
         phases=lambda: {("ns", "Paused"): 1}, stalled=lambda: {("ns", "Lost"): 1}, depth=lambda: 0, open_breakers=dict
     )
+    metrics.show_seconds(dict)
     metrics.show_schedules(
         asks=lambda: {("ns", "Paused"): 1},
         invalid=lambda: {("ns",): 1},

@@ -84,6 +84,17 @@ class User:
                 raise TimeoutError("the API server does not serve AgbSessions")
             await asyncio.sleep(0.2)
 
+    async def write_status(self, name: str, status: dict[str, Any]) -> None:
+        """Write a status as an operator does."""
+        body = {"status": status}
+        await self._request("PATCH", f"{_SESSIONS}/{name}/status", body, "application/merge-patch+json")
+
+    async def read(self, name: str) -> bytes:
+        """Read an AgbSession as the API server sends it."""
+        async with self._http.get(f"{_SESSIONS}/{name}") as answer:
+            answer.raise_for_status()
+            return await answer.read()
+
     async def pause(self, name: str, paused: bool) -> None:
         """Do what `kubectl patch` does."""
         await self._request(

@@ -36,7 +36,13 @@ STEP: Final = 2
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.svg"
 READY_SECONDS: Final = 60.0
 _DASHBOARD: Final = ROOT / "charts" / "agb-operator" / "files" / "dashboard.json"
-_VARIABLES: Final = {"$namespace": ".*", "$job": ".*", "$__rate_interval": "20s"}
+_VARIABLES: Final = {
+    "$namespace": ".*",
+    "$job": ".*",
+    "$__rate_interval": "20s",
+    "$rate_running": "1",
+    "$rate_paused": "0",
+}
 
 
 class Cluster:

@@ -16,7 +16,7 @@ _GRAFANA = {
 _TITLE, _LEGEND, _AXIS, _TIME = 22, 13, 40, 20
 _NARROW = 150
 """Pixels of a chart that is too narrow for three times below it."""
-_UNITS = {"s": " s", "ops": "/s", "reqps": "/s", "bytes": " MB", "short": ""}
+_UNITS = {"s": " s", "ops": "/s", "reqps": "/s", "bytes": " MB", "percent": " %", "short": ""}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

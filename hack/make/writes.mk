@@ -5,3 +5,7 @@ write-counts: programs ## count what one pause costs the API server, beside the 
 .PHONY: mass-loss
 mass-loss: venv ## measure the decisions when 10,000 sessions of one key vanish at once (seconds)
 	@PYTHONPATH=operator $(BIN)/python benchmarks/mass_loss.py
+
+.PHONY: report-cost
+report-cost: programs ## measure kubectl agb report with 10,000 AgbSessions (3 minutes)
+	@PYTHONPATH=hack:operator:tests:benchmarks $(BIN)/python benchmarks/report_cost.py

@@ -18,7 +18,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -140,6 +140,14 @@ class Metrics:
         )
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
+    def show_strays(self, count: Callable[[], int]) -> None:
+        """Show how many sessions are nobody's, read at each scrape; to be called once at most."""
+        Gauge(
+            "agb_sessions_without_resource",
+            "Living AGB sessions that carry this cluster's label and the UID of no AgbSession, as last looked for.",
+            registry=self._registry,
+        ).set_function(count)
+
     def show_schedules(self, *, asks: Counts, invalid: Counts, unsettled: Counts, wanted: Counts) -> None:
         """Show what schedules ask for and what is wanted of sessions, read at each scrape; to be called once."""
         for name, documentation, labels, counts in (
@@ -159,6 +167,10 @@ class Metrics:
             ),
         ):
             self._registry.register(_Counted(name, documentation, labels, counts))
+
+    def show_seconds(self, sums: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        """Show how long sessions ran and slept, read at each scrape; to be called once."""
+        self._registry.register(_SessionSeconds(sums))
 
     def operation(self, operation: str, result: str, seconds: float) -> None:
         """Count an operation that ended as `result` (Succeeded, Failed) after `seconds`."""
@@ -219,6 +231,23 @@ class _Counted(Collector):
         family = GaugeMetricFamily(name, documentation, labels=labels)
         for values, count in sorted(self._counts().items()):
             family.add_metric(values, count)
+        return [family]
+
+
+class _SessionSeconds(Collector):
+    """A counter that goes on by itself: it is worked out at each scrape."""
+
+    def __init__(self, sums: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        self._sums = sums
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "agb_session_seconds",
+            "Time that sessions ran or slept while this replica worked, by namespace and state (Running, Paused).",
+            labels=("namespace", "state"),
+        )
+        for values, seconds in sorted(self._sums().items()):
+            family.add_metric(values, seconds)
         return [family]
 
 

@@ -18,6 +18,7 @@ VERBS: Final = {
     "pause": Verb("kubectl_agb.verbs.pause", "Put sessions to sleep, for good or for a time."),
     "resume": Verb("kubectl_agb.verbs.resume", "Wake sessions, for good or for a time."),
     "auto": Verb("kubectl_agb.verbs.auto", "Let the clock decide again, and say what it decides."),
+    "report": Verb("kubectl_agb.verbs.report", "Say how long sessions ran and slept in a month, and what that saved."),
     "import": Verb("kubectl_agb.verbs.import_", "Print AgbSessions for the sessions of an AGB account that have none."),
 }
 

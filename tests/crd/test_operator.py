@@ -16,6 +16,9 @@ from agb_operator.model.status import (
     Reason,
     SessionStatus,
     Truth,
+    Usage,
+    UsageMonth,
+    UsageState,
 )
 from agb_operator.model.status_json import status_from_dict, status_to_dict
 from crd.api import Api, agb_session
@@ -45,6 +48,11 @@ EVERYTHING = SessionStatus(
     recreations=("2026-03-01T12:00:00Z",),
     may_have_duplicates=True,
     seen_with="w",
+    usage=Usage(
+        state=UsageState.NONE,
+        counted_until=NOW,
+        months=(UsageMonth(month="2026-03", running_seconds=1, paused_seconds=2, pauses=3, resumes=4),),
+    ),
     last_handled_reconcile_at="now",
     conditions=(
         Condition(

@@ -100,9 +100,10 @@ def _is_up(scraper: Prometheus) -> bool:
 
 
 def filled_in(expression: str) -> str:
-    """Do what Grafana does with the dashboard's variables, all of them set to `All`."""
+    """Do what Grafana does with the dashboard's variables, all of them set to `All` or to what they begin with."""
     for name, variable in VARIABLES.items():
-        expression = expression.replace(f"${name}", variable.get("allValue", ""))
+        value = variable["query"] if variable["type"] == "textbox" else variable.get("allValue", "")
+        expression = expression.replace(f"${name}", value)
     return expression.replace("$__rate_interval", "15s")
 
 

@@ -11,8 +11,12 @@ from agb_operator.model.status import (
     Reason,
     SessionStatus,
     Truth,
+    Usage,
+    UsageMonth,
+    UsageState,
     timestamp,
 )
+from agb_operator.policy.usage import month_of
 from unit.builders import later
 
 TEXT = st.text(max_size=8)
@@ -36,6 +40,23 @@ CONDITIONS = st.builds(
     observed_generation=st.integers(min_value=0, max_value=9),
     last_transition_time=MOMENTS.map(timestamp),
 )
+USAGES = st.builds(
+    Usage,
+    state=st.sampled_from(UsageState),
+    counted_until=MOMENTS,
+    months=st.lists(
+        st.builds(
+            UsageMonth,
+            month=MOMENTS.map(month_of),
+            running_seconds=st.integers(min_value=0, max_value=2678400),
+            paused_seconds=st.integers(min_value=0, max_value=2678400),
+            pauses=st.integers(min_value=0, max_value=99),
+            resumes=st.integers(min_value=0, max_value=99),
+        ),
+        max_size=3,
+        unique_by=lambda month: month.month,
+    ).map(tuple),
+)
 STATUSES = st.builds(
     SessionStatus,
     observed_generation=st.integers(min_value=-1, max_value=9),
@@ -47,6 +68,7 @@ STATUSES = st.builds(
     labels=st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
     recreations=st.lists(MOMENTS.map(timestamp), max_size=4).map(tuple),
     last_handled_reconcile_at=TEXT,
+    usage=st.none() | USAGES,
     conditions=st.lists(CONDITIONS, max_size=4, unique_by=lambda condition: condition.type).map(tuple),
 )
 """Any status, also one that no pass would leave: people can write the status subresource, too."""

@@ -41,6 +41,7 @@ def test_sessions_are_counted_at_each_scrape_and_vanish_with_the_last_one(metric
 
 
 def test_what_schedules_ask_for_and_what_is_wanted_is_read_at_each_scrape(metrics: Metrics) -> None:
+    metrics.show_seconds(lambda: {("ml", "Paused"): 12.5})
     metrics.show_schedules(
         asks=lambda: {("ml", "Paused"): 2},
         invalid=lambda: {("ml",): 1},
@@ -51,6 +52,7 @@ def test_what_schedules_ask_for_and_what_is_wanted_is_read_at_each_scrape(metric
     metrics.override("Running")
 
     shown = samples(metrics)
+    assert shown['agb_session_seconds_total{namespace="ml",state="Paused"}'] == 12.5
     assert shown['agb_schedules{asks="Paused",namespace="ml"}'] == 2
     assert shown['agb_schedules_invalid{namespace="ml"}'] == 1
     assert not any(name.startswith("agb_schedules_unsettled") for name in shown)

@@ -119,8 +119,13 @@ class Resync:
         seen_by_another_key = known.status.seen_with not in ("", client.witness(known.session_id))
         if look is None or look.status != known.status.session_status or seen_by_another_key:
             self.queue.add(session.key)
-        else:
-            self.memory.note_look(known, look.state, client=client)
+            return
+        self.memory.note_look(known, look.state, client=client)
+        remembered = self.memory.of(known)
+        if known.status.usage is None and not remembered.first_count_asked:
+            # An older operator has written this status: each is written once, spread over the round.
+            remembered.first_count_asked = True
+            self.queue.add_after(known.key, self.interval * self.clock.jitter())
 
     def _queue(self, sessions: Collection[AgbSession]) -> None:
         for session in sessions:

@@ -4,16 +4,21 @@ Owns the resources in memory (typed and trimmed) and nothing durable: a restart 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..model.resource import AgbSession, ObjectKey
 from ..model.status import Phase
+
+OnChange = Callable[[AgbSession | None, AgbSession | None], None]
+"""Takes what was known of a resource and what is known now; None if there is none."""
 
 
 class Store:
     """All known resources by key, with an index by session id."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_change: Sequence[OnChange] = ()) -> None:
+        """Begin empty; each of `on_change` is told of every change."""
+        self._on_change = on_change
         self._sessions: dict[ObjectKey, AgbSession] = {}
         self._by_uid: dict[str, ObjectKey] = {}
         self._naming: dict[str, set[ObjectKey]] = {}
@@ -52,6 +57,7 @@ class Store:
         self.changes += 1
         if session.session_id:
             self._naming.setdefault(session.session_id, set()).add(session.key)
+        self._tell(before, session)
         return before
 
     def has(self, key: ObjectKey, *, uid: str, version: str) -> bool:
@@ -70,7 +76,12 @@ class Store:
         self._by_uid.pop(uid, None)
         self.changes += 1
         self._unname(session)
+        self._tell(session, None)
         return session
+
+    def _tell(self, before: AgbSession | None, after: AgbSession | None) -> None:
+        for told in self._on_change:
+            told(before, after)
 
     def _unname(self, session: AgbSession) -> None:
         naming = self._naming.get(session.session_id)
@@ -86,6 +97,13 @@ class Store:
     def naming(self, session_id: str) -> list[AgbSession]:
         """Give the resources that speak of a session, by name."""
         return [self._sessions[key] for key in sorted(self._naming.get(session_id, ()))]
+
+    def sharing_key(self, session: AgbSession) -> Iterator[AgbSession]:
+        """Give the other resources that take their API key from where this one does."""
+        for other in self:
+            near = session.secret is None or other.key.namespace == session.key.namespace
+            if near and other.secret == session.secret and other.uid != session.uid:
+                yield other
 
     def phases(self) -> Counter[tuple[str, str]]:
         """Count the resources by namespace and phase."""

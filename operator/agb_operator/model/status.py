@@ -151,6 +151,40 @@ class NextChange:
     state: DesiredState
 
 
+class UsageState(StrEnum):
+    """What a session's time counts as."""
+
+    RUNNING = "Running"
+    """Also everything on its way: what AGB bills while a session moves is not public."""
+    PAUSED = "Paused"
+    NONE = "None"
+    """There is no session yet, or no more, or another resource manages it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageMonth:
+    """What was counted in one month of UTC."""
+
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    running_seconds: int = 0
+    paused_seconds: int = 0
+    pauses: int = 0
+    resumes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """How long the session ran and slept; what is open since `counted_until` is the reader's to add."""
+
+    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+
+    state: UsageState
+    counted_until: Time
+    months: Annotated[tuple[UsageMonth, ...], FitOnes] = ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
     """A metav1.Condition."""
@@ -194,6 +228,8 @@ class SessionStatus:
     """More than one createSession may have taken effect for the session, and nobody has looked since."""
     seen_with: Annotated[str, Fit, _SAID] = ""
     """Names the key that last saw the session; "" before that, and after an upgrade."""
+    usage: Annotated[Usage | None, Fit, _KNOWN] = None
+    """None before the first count."""
     last_handled_reconcile_at: Annotated[str, Fit, _SAID] = ""
     conditions: Annotated[tuple[Condition, ...], FitOnes, _SAID] = ()
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from .status import SessionStatus
+from .status import SessionStatus, Usage
 
 _ADAPTER: Final = TypeAdapter(SessionStatus)
+_USAGE: Final = TypeAdapter(Usage)
 
 
 def status_to_dict(status: SessionStatus) -> dict[str, Any]:
@@ -19,6 +20,16 @@ def status_to_dict(status: SessionStatus) -> dict[str, Any]:
 def status_from_dict(body: object) -> SessionStatus:
     """Read a status; whatever does not fit is read as absent, because the next pass writes it anew."""
     return _ADAPTER.validate_python(body) if isinstance(body, dict) else SessionStatus()
+
+
+def usage_from_dict(status: object) -> Usage | None:
+    """Read the usage of a status alone, for whoever reads thousands; what does not fit is read as absent."""
+    if not isinstance(status, dict) or "usage" not in status:
+        return None
+    try:
+        return _USAGE.validate_python(status["usage"])
+    except ValidationError:
+        return None
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,14 @@ def _fit(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 def _fit_ones(values: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(values, list | tuple):
+        return ()
+    try:
+        return read(values)
+    except ValidationError:
+        pass  # rare: which of them do fit?
     found: list[Any] = []
-    for value in values if isinstance(values, list | tuple) else ():
+    for value in values:
         try:
             found.extend(read([value]))
         except ValidationError:

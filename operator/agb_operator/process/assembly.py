@@ -23,6 +23,7 @@ from ..control.event_recorder import EventRecorder, EventWriter
 from ..control.evidence import Gatherer
 from ..control.informer import Informer
 from ..control.intents import Intents
+from ..control.jumps import Jumps
 from ..control.memory import Memory
 from ..control.queue import WorkQueue
 from ..control.reconciler import Reconciler
@@ -31,8 +32,10 @@ from ..control.resync import Resync
 from ..control.schedule_informer import ScheduleInformer
 from ..control.schedule_reconciler import ScheduleReconciler, ScheduleWriter
 from ..control.schedule_store import ScheduleStore
+from ..control.session_seconds import SessionSeconds
 from ..control.status_writer import SessionWriter, StatusWriter
 from ..control.store import Store
+from ..control.strays import Strays
 from ..control.workers import Workers, hung_after, pass_deadline
 from ..metrics import Metrics
 from ..model.clock import Clock
@@ -41,7 +44,7 @@ from ..model.schedule import KIND as SCHEDULE
 from ..shares import Tenant
 from .health import Check, Progress
 from .logs import hide
-from .settings import Settings
+from .settings import DEFAULT_CLUSTER_NAME, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class Parts:
     workers: Workers
     resync: Resync
     relist: Relist
+    strays: Strays
     informer: Informer
     schedules: ScheduleInformer
     edges: EdgeClock
@@ -99,6 +103,7 @@ class Parts:
             "events": self.event_recorder.run,
             "resync": self.resync.run,
             "relist": self.relist.run,
+            "strays": self.strays.run,
             "clock": self.edges.run,
             **more,
         }
@@ -130,7 +135,8 @@ def assemble(
         leads: says whether this replica may act at this very moment.
         metrics: where to count.
     """
-    store, memory = Store(), Memory(clock=clock.now)
+    seconds, memory = SessionSeconds(clock=clock), Memory(clock=clock.now, ahead=Jumps(clock).ahead)
+    store = Store(on_change=(seconds.changed, memory.note_usage))
     schedules = ScheduleStore(namespaces=settings.namespaces)
     intents = Intents(schedules=schedules, clock=clock)
     claims = Claims(store=store)
@@ -231,12 +237,24 @@ def assemble(
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
+    strays = Strays(
+        store=store,
+        memory=memory,
+        queue=queue,
+        credentials=credentials,
+        own_labels=own_labels(settings.cluster_name),
+        namespaces=settings.namespaces,
+        clock=clock,
+    )
+    if settings.cluster_name != DEFAULT_CLUSTER_NAME:  # several installations may share an account under that name
+        metrics.show_strays(strays.nobodys)
     metrics.show(
         phases=store.phases,
         stalled=store.stalled,
         depth=lambda: queue.depth,
         open_breakers=credentials.open_breakers,
     )
+    metrics.show_seconds(seconds.sums)
     metrics.show_schedules(
         asks=schedules.asks, invalid=schedules.invalid, unsettled=schedules.unsettled, wanted=intents.wanted
     )
@@ -253,6 +271,7 @@ def assemble(
         workers=workers,
         resync=resync,
         relist=relist,
+        strays=strays,
         informer=informer,
         schedules=schedule_informer,
         edges=edges,

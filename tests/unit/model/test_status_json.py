@@ -21,6 +21,9 @@ from agb_operator.model.status import (
     Reason,
     SessionStatus,
     Truth,
+    Usage,
+    UsageMonth,
+    UsageState,
     timestamp,
 )
 from agb_operator.model.status_json import merge_patch, status_from_dict, status_to_dict
@@ -148,6 +151,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         last_transition_time=timestamp(NOW),
     )
     operation = replace(an_operation(OperationType.PAUSE, message="m"), finished_at=NOW, request_id="r", sent_with="s")
+    usage = Usage(state=UsageState.PAUSED, counted_until=NOW, months=(UsageMonth(month="2026-11"),))
     full = SessionStatus(
         observed_generation=1,
         phase=Phase.PAUSED,
@@ -161,6 +165,7 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
         recreations=(timestamp(NOW),),
         may_have_duplicates=True,
         seen_with="w",
+        usage=usage,
         last_handled_reconcile_at="now",
         conditions=(condition,),
     )
@@ -170,6 +175,8 @@ def test_every_field_that_is_written_is_in_the_crd_or_the_api_server_would_drop_
     assert set(written) == set(fields)
     assert set(written["nextChange"]) == set(fields["nextChange"]["properties"])
     assert set(written["lastOperation"]) == set(fields["lastOperation"]["properties"])
+    assert set(written["usage"]) == set(fields["usage"]["properties"])
+    assert set(written["usage"]["months"][0]) == set(fields["usage"]["properties"]["months"]["items"]["properties"])
     assert set(written["conditions"][0]) == set(fields["conditions"]["items"]["properties"])
 
 
@@ -180,6 +187,7 @@ def test_the_words_of_the_crd_are_the_words_of_the_code() -> None:
     assert set(fields["phase"]["enum"]) == set(Phase)
     assert set(operation["type"]["enum"]) == set(OperationType)
     assert set(operation["state"]["enum"]) == set(OperationState)
+    assert set(fields["usage"]["properties"]["state"]["enum"]) == set(UsageState)
     assert set(fields["conditions"]["items"]["properties"]["status"]["enum"]) == set(Truth)
 
 
