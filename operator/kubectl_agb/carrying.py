@@ -10,7 +10,7 @@ from .changing import Changes, Outcome
 from .cluster import Cluster, connected
 from .errors import Failed, NotInEffect, TimedOut, WrongUsage
 from .orders import Verb, read_order
-from .output import say, write_objects
+from .output import progress, say, write_objects
 from .targets import Targets
 from .times import read_duration, read_zone
 from .told import Told, failed_object, summary
@@ -68,7 +68,10 @@ class Command:
                 told.append(self._told(outcome, changes, cluster, zone))
                 objects.append({**told[-1].as_object(), **self._dry()})
                 if self.output == "table":
+                    progress("")
                     say(told[-1].line() + (f" ({self.dry_run} dry run)" if self.dry_run else ""))
+                    progress(f"{len(told) + len(failures)} of {len(found)}" if len(found) > 1 else "")
+            progress("")
             ends = await self._wait(cluster, told, timeout) if self.wait else {}
         if self.output != "table":
             write_objects(objects, self.output)

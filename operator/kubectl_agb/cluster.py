@@ -20,6 +20,7 @@ from agb_operator.kube.connection import Connection
 from agb_operator.kube.messages import Request
 from agb_operator.kube.schedule_requests import SESSIONS, checked
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ObjectNotFound, StartupError
+from agb_operator.model.resource import GROUP
 
 from .errors import Failed, WrongUsage
 
@@ -96,8 +97,26 @@ class Cluster:
         """Send a request; what fails is told in words for people."""
         try:
             return await self._send(request)
-        except ClusterError as error:
+        except ObjectNotFound as error:
             raise explained(error) from error
+        except ClusterError as error:
+            if error.http_status == 404 and not await self._serves(request):
+                raise NoSuchKind(
+                    "this cluster does not know AgbSessions and AgbPauseSchedules: install the chart of agb-operator, "
+                    "or apply its folder crds/"
+                ) from error
+            raise explained(error) from error
+
+    async def _serves(self, request: Request) -> bool:
+        """Ask the API server whether it knows a kind: a page that says 404 may be a proxy's."""
+        try:
+            groups = (await self._send(Request(path="/apis"))).get("groups") or ()
+            if GROUP not in {group["name"] for group in groups}:
+                return False
+            kinds = (await self._send(Request(path=SESSIONS))).get("resources") or ()
+            return any(f"/{kind['name']}" in request.path for kind in kinds)
+        except ClusterError:
+            return True
 
     async def _send(self, request: Request) -> dict[str, Any]:
         try:
@@ -109,11 +128,6 @@ class Cluster:
 
 def explained(error: ClusterError) -> Failed:
     """Say what a failure means to the person who asked."""
-    if isinstance(error, ObjectNotFound) and "could not find the requested resource" in error.message:
-        return NoSuchKind(
-            "this cluster does not know AgbSessions and AgbPauseSchedules: install the chart of agb-operator, "
-            "or apply its folder crds/"
-        )
     said = error.message.partition(f"HTTP {error.http_status}: ")[2] or error.message
     if isinstance(error, ClusterForbidden):
         if error.http_status == 401:

@@ -15,7 +15,7 @@ from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.http import AgbApi
 from agb_operator.agb.pages import PageWalk
-from agb_operator.model.errors import AgbError, Throttled
+from agb_operator.model.errors import AgbError, SessionNotFound, Throttled
 from agb_operator.model.resource import KIND, UID_LABEL, AgbSession
 from agb_operator.model.states import Observation, SessionState
 
@@ -83,11 +83,12 @@ class Import:
                 found = await asyncio.gather(*_in_turns(client, fresh))
             except AgbError as error:
                 raise Failed(f"AGB: {key.redact(error.message)}") from None
-        free = [(seen, said) for seen, said in zip(fresh, found, strict=True) if UID_LABEL not in said]
+        there = [(seen, said) for seen, said in zip(fresh, found, strict=True) if said is not None]
+        free = [(seen, said) for seen, said in there if UID_LABEL not in said]
         return Imported(
             manifests=self._manifests(free, cluster.namespace),
             known=len(sessions) - len(fresh),
-            owned=len(fresh) - len(free),
+            owned=len(there) - len(free),
             partly=partly,
         )
 
@@ -168,12 +169,15 @@ async def _all(client: SessionClient, labels: Mapping[str, str]) -> list[Observa
     return list(found.values())
 
 
-def _in_turns(client: SessionClient, sessions: Sequence[Observation]) -> list[Awaitable[Mapping[str, str]]]:
+def _in_turns(client: SessionClient, sessions: Sequence[Observation]) -> list[Awaitable[Mapping[str, str] | None]]:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(session_id: str) -> Mapping[str, str]:
+    async def one(session_id: str) -> Mapping[str, str] | None:
         async with turns:
-            return await _patiently(lambda: client.get_labels(session_id))
+            try:
+                return await _patiently(lambda: client.get_labels(session_id))
+            except SessionNotFound:  # it has ended since the list
+                return None
 
     return [one(seen.session_id) for seen in sessions]
 

@@ -26,6 +26,12 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(harmless(text, keep="\n"), err=err)
 
 
+def progress(text: str) -> None:
+    """Keep one line up to date on a terminal, "" takes it away; elsewhere there are only the lines of `say`."""
+    if sys.stdout.isatty():
+        click.echo(f"\r\033[K{text}", nl=False)
+
+
 def paragraph(text: str, *, indent: int = 2) -> str:
     """Break a text into lines that the terminal is wide enough for; all but the first are indented."""
     return textwrap.fill(text, min(shutil.get_terminal_size().columns, 110), subsequent_indent=" " * indent)

@@ -1,13 +1,10 @@
 """`--wait`: until sessions are as they are wanted, or it is known that they will not be."""
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
-
-import click
 
 from agb_operator.model.resource import AgbSession, ObjectKey
 from agb_operator.model.states import DesiredState
@@ -17,7 +14,7 @@ from .chain import obstacle
 from .changing import AT_ONCE
 from .cluster import Cluster
 from .errors import Failed
-from .output import say
+from .output import progress, say
 
 _PAUSE: Final = 1.0
 """Seconds between two looks at a session."""
@@ -102,11 +99,10 @@ class Wait:
 
     def _tell(self, line: str) -> None:
         if not self.quiet:
-            if sys.stdout.isatty():
-                click.echo("\r\033[K", nl=False)
+            progress("")
             say(line)
 
     def _progress(self) -> None:
-        """Keep one line up to date on a terminal, while more than one is waited for."""
-        if sys.stdout.isatty() and not self.quiet and len(self.wanted) > 1 and len(self.ends) < len(self.wanted):
-            click.echo(f"\r\033[K{len(self.ends)} of {len(self.wanted)} there, {self._seconds} s", nl=False)
+        """Say how far it is, while more than one is waited for."""
+        if not self.quiet and len(self.wanted) > 1 and len(self.ends) < len(self.wanted):
+            progress(f"{len(self.ends)} of {len(self.wanted)} there, {self._seconds} s")

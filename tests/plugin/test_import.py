@@ -10,6 +10,7 @@ import yaml
 
 from agb_operator.model.resource import UID_LABEL
 from e2e.stack import KEY, Simulator
+from kubectl_agb.__main__ import VERBS
 from plugin.conftest import Ended, Fleet, Plugin
 
 
@@ -67,6 +68,18 @@ def test_it_changes_nothing_at_agb(agb: Plugin, simulator: Simulator) -> None:
 
     called = {entry.endpoint for entry in simulator.control.requests(since=since)}
     assert called <= {"ListSession", "GetLabel"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kubeconfig", ["", "/absent"], ids=["works", "fails"])
+def test_no_verb_gives_the_key_away(agb: Plugin, simulator: Simulator, verb: str, kubeconfig: str) -> None:
+    words = ["s"] if verb in ("why", "pause", "resume", "auto") else []
+    env = {"AGB_API_KEY": KEY, "AGB_ENDPOINT": simulator.endpoint, **({"KUBECONFIG": kubeconfig} if kubeconfig else {})}
+
+    ended = agb.here(verb, *words, env=env)
+
+    assert KEY not in ended.out + ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_a_refused_key_is_not_shown(agb: Plugin, simulator: Simulator) -> None:
