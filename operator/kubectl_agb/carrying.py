@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from agb_operator.model.resource import ObjectKey
 
 from .changing import Changes, Outcome
 from .cluster import Cluster, connected
 from .errors import Failed, NotInEffect, TimedOut, WrongUsage
 from .orders import Verb, read_order
-from .output import write_objects
+from .output import say, write_objects
 from .targets import Targets
 from .times import read_duration, read_zone
 from .told import Told, failed_object, summary
@@ -70,7 +68,7 @@ class Command:
                 told.append(self._told(outcome, changes, cluster, zone))
                 objects.append({**told[-1].as_object(), **self._dry()})
                 if self.output == "table":
-                    click.echo(told[-1].line() + (f" ({self.dry_run} dry run)" if self.dry_run else ""))
+                    say(told[-1].line() + (f" ({self.dry_run} dry run)" if self.dry_run else ""))
             ends = await self._wait(cluster, told, timeout) if self.wait else {}
         if self.output != "table":
             write_objects(objects, self.output)
@@ -106,7 +104,7 @@ class Command:
     def _end(self, told: Sequence[Told], failures: Sequence[str], ends: Mapping[ObjectKey, End]) -> None:
         many = len(told) + len(failures) > 1
         if self.output == "table" and many:
-            click.echo("\n".join(summary(len(told), failures)))
+            say("\n".join(summary(len(told), failures)))
         if failures or End.FAILED in ends.values():
             raise Failed("" if many and self.output == "table" else "; ".join(failures))
         if late := [key for key, end in ends.items() if end == End.TIMED_OUT]:

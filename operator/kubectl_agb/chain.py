@@ -24,7 +24,7 @@ from agb_operator.policy.intent import (
 )
 
 from .output import paragraph
-from .times import moment_in, shown
+from .times import day_and_time, moment_in, shown
 
 _DECIDES: Final = "  <- decides"
 
@@ -109,7 +109,7 @@ class Chain:
         return (
             "  ".join(parts)
             + f"  is {phase}, {self._as_wanted()}"
-            + (f", since {self._shown(moment)}" if moment else "")
+            + (f", since {day_and_time(moment, self.zone)}" if moment else "")
         )
 
     def _as_wanted(self) -> str:

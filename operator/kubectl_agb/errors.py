@@ -7,6 +7,8 @@ from typing import IO, Any
 
 import click
 
+from agb_operator.model.text import harmless
+
 
 class Ending(click.ClickException):
     """Ends the command; without a message all has been said."""
@@ -17,7 +19,7 @@ class Ending(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message, if there is one."""
         if self.message:
-            click.echo(f"kubectl agb: {self.message}", err=True)
+            click.echo(f"kubectl agb: {harmless(self.message)}", err=True)
 
 
 class Failed(Ending):

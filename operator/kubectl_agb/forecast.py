@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from agb_operator.model.resource import AgbSession, ObjectKey
 from agb_operator.model.states import DesiredState
-from agb_operator.policy.intent import SCHEDULE, Schedules, Subject, Wanted, follow
+from agb_operator.policy.intent import OVERRIDE, SCHEDULE, Schedules, Subject, Wanted, follow
 from agb_operator.policy.schedule import Schedule
 
 _NONE: Final = timedelta(0)
@@ -146,7 +146,8 @@ class Forecast:
 
 
 def _change(before: Wanted, after: Wanted, shares: Mapping[str, timedelta]) -> Change:
-    decider = after.why if after.why.startswith(SCHEDULE) else before.why
+    # The end of an override is the same moment for all, whoever speaks then.
+    decider = after.why if after.why.startswith(SCHEDULE) and before.why != OVERRIDE else before.why
     cause = decider.removeprefix(SCHEDULE) if decider.startswith(SCHEDULE) else ""
     return Change(after.at, after.state, after.why, cause, after.at - shares.get(cause, _NONE))
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from agb_operator.model.text import harmless
+
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Lay out a table as kubectl does: no lines, columns three spaces apart, the last one not filled up."""
@@ -17,6 +19,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     text = tabulate(list(rows), headers=list(headers), tablefmt="plain", disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Write lines for people; what others have put into them (a reason, a message) cannot command the terminal."""
+    click.echo(harmless(text, keep="\n"), err=err)
 
 
 def paragraph(text: str, *, indent: int = 2) -> str:

@@ -104,9 +104,11 @@ class Words:
     def _steady(self) -> Iterator[str]:
         for state in (DesiredState.RUNNING, DesiredState.PAUSED):
             steady = [each for each in self.members if not each.changes and each.first.state == state]
+            reasons: dict[str, list[Member]] = {}
+            for each in steady:
+                reasons.setdefault(self._why_steady(each), []).append(each)
+            named = (f"{self._first_names(alike)} ({reason})" for reason, alike in reasons.items())
             if steady:
-                named = [f"{self._name(each)} ({self._why_steady(each)})" for each in steady[:_NAMES]]
-                named += [f"and {len(steady) - _NAMES:,} more"] if len(steady) > _NAMES else []
                 yield f"{_sessions(len(steady))} {_s('stay', steady)} {state}: {', '.join(named)}"
 
     def _why_steady(self, member: Member) -> str:

@@ -118,6 +118,12 @@ def shown(moment: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
     return f"{local:%a} {local.day} {local:%b} {clock} {offset(local)}"
 
 
+def day_and_time(moment: datetime, zone: tzinfo) -> str:
+    """Write an instant that has passed: to the minute, such as `Wed 25 Nov 20:00`."""
+    local = moment.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b} {local:%H:%M}"
+
+
 def brief(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """Write an instant that is near: without the date if it is today, such as `22:41 (+01:00)`."""
     local = moment.astimezone(zone)

@@ -17,6 +17,7 @@ from .chain import obstacle
 from .changing import AT_ONCE
 from .cluster import Cluster
 from .errors import Failed
+from .output import say
 
 _PAUSE: Final = 1.0
 """Seconds between two looks at a session."""
@@ -76,6 +77,8 @@ class Wait:
             self._end(key, End.FAILED, error.message)
             return
         wanted, phase = self.wanted[key], str(session.status.phase or "Pending")
+        if session.status.observed_generation < self.generations[key]:
+            phase += ", and the operator has not looked at it since the change"
         if stuck := obstacle(session, wanted):
             self._end(key, End.NEVER, f"{phase}; {stuck}")
         elif self._is_there(session, wanted):
@@ -99,7 +102,9 @@ class Wait:
 
     def _tell(self, line: str) -> None:
         if not self.quiet:
-            click.echo(f"\r\033[K{line}" if sys.stdout.isatty() else line)
+            if sys.stdout.isatty():
+                click.echo("\r\033[K", nl=False)
+            say(line)
 
     def _progress(self) -> None:
         """Keep one line up to date on a terminal, while more than one is waited for."""

@@ -1,4 +1,4 @@
-"""A kubeconfig that kubectl takes is taken, on both connections; what it refuses is refused: kubectl is the judge."""
+"""A kubeconfig that kubectl takes is taken by operator and plugin; what it refuses is refused: kubectl is the judge."""
 
 import base64
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -19,6 +20,8 @@ from agb_operator.model.errors import StartupError
 from control_plane import ControlPlane
 from control_plane_support import write_program
 from kubectl import Kubectl
+from kubectl_agb.cluster import connected
+from kubectl_agb.errors import Failed
 
 EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
 
@@ -286,12 +289,20 @@ async def started(kubeconfig: str) -> None:
         await cluster.close()
 
 
+async def asked(kubeconfig: str) -> None:
+    """Ask as the plugin does, on its own connection."""
+    with patch.dict(os.environ, {"KUBECONFIG": kubeconfig}):
+        async with connected() as cluster:
+            await cluster.sessions(None)
+
+
 @pytest.mark.parametrize("name", ACCEPTED)
 async def test_what_kubectl_takes_is_taken(name: str, place: Place, kubectl_program: Path, tmp_path: Path) -> None:
     kubeconfig = str(ACCEPTED[name](place))
     judged = judge(kubectl_program, kubeconfig, tmp_path)
     assert judged.returncode == 0, judged.stderr
     await started(kubeconfig)
+    await asked(kubeconfig)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -307,6 +318,10 @@ async def test_what_kubectl_refuses_is_refused_with_the_reason(
     assert says in str(error.value)
     assert "\n" not in str(error.value)
     assert place.token not in str(error.value)
+    with pytest.raises(Failed) as told:
+        await asked(kubeconfig)
+    assert "\n" not in told.value.message
+    assert place.token not in told.value.message
 
 
 async def test_a_kubeconfig_from_a_pipe_is_read_once_and_serves_both_connections(place: Place) -> None:

@@ -97,6 +97,36 @@ async def test_a_list_that_is_behind_causes_no_second_pause_and_is_not_repeated_
         world.assert_clean()
 
 
+async def test_labels_set_after_a_pause_make_no_old_list_believed() -> None:
+    async with World(transition=2.0) as world:
+        sessions = await fleet(world, 20)
+        await asyncio.sleep(30)
+        world.control.add_fault(StaleList(seconds=12.0), endpoint="ListSession")
+        for name in sessions:
+            world.patch(name, paused=True, labels={"team": "a"})
+        await asyncio.sleep(60)
+
+        assert all(world.reason(name) == "Paused" for name in sessions)
+        assert world.calls("SetLabel") == 20
+        assert world.calls("pauseSessionAsync") == 20
+        world.assert_clean()
+
+
+async def test_an_empty_look_up_under_a_key_that_does_not_see_the_session_proves_no_duplicate_gone() -> None:
+    async with World() as world:
+        await fleet(world, 3)
+        await asyncio.sleep(90)
+        world.control.add_fault(LostAnswer(late=45.0), endpoint="createSession", count=1)
+        world.apply(imageId=IMAGE)
+        await world.ready("Running")
+        lie = world.control.add_fault(OtherAccount())
+        await asyncio.sleep(200)
+        assert world.calls("createSession") == 5
+        assert len(world.live()) == 5
+        world.control.remove_fault(lie)
+        await world.until(lambda: len(world.live()) == 4, within=150.0)
+
+
 async def test_rows_without_a_status_stop_no_pause() -> None:
     async with World() as world:
         sessions = await fleet(world, 20)
@@ -106,6 +136,19 @@ async def test_rows_without_a_status_stop_no_pause() -> None:
         for name in sessions:
             await world.ready("Paused", name)
         world.assert_clean()
+
+
+async def test_rows_without_a_status_cost_one_look_at_each_session_in_five_minutes_at_rest() -> None:
+    async with World() as world:
+        sessions = await fleet(world, 20)
+        world.control.add_fault(StatusValue(status=None), endpoint="ListSession")
+        await asyncio.sleep(120)
+        world.control.clear_requests()
+        await asyncio.sleep(3000)
+
+        assert 20 * 8 <= world.calls("getSession") <= 20 * 10
+        world.control.act(sessions["s0"], "pause")
+        await world.until(lambda: world.calls("resumeSessionAsync") == 1, within=400.0)
 
 
 async def test_a_look_that_answers_for_another_session_is_no_answer() -> None:
@@ -216,6 +259,27 @@ async def test_a_session_lost_under_a_new_key_is_believed_once_that_key_sees_ano
         await world.until(lambda: world.status("s0").get("sessionId") not in (None, sessions["s0"]), within=600.0)
 
 
+async def test_a_key_that_was_proven_to_share_an_account_with_one_key_is_not_proven_for_others() -> None:
+    async with World() as world:
+        await fleet(world, 2)
+        world.control.add_key(OTHER, shares_with=KEY)
+        for key in (OTHER, KEY):
+            world.cluster.put_secret(NAMESPACE, SECRET, apiKey=key)
+            await asyncio.sleep(200)
+        world.control.add_key("simulator-key-of-a-stranger")
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="simulator-key-of-a-stranger")
+        await asyncio.sleep(200)
+        world.apply("new", imageId=IMAGE, onSessionLost="Recreate")
+        await world.ready("Running", "new")
+        created = world.status("new")["sessionId"]
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        await asyncio.sleep(400)
+
+        assert world.reason("s0") == "Running"
+        assert world.reason("new") == "CredentialsInvalid"
+        assert world.status("new")["sessionId"] == created
+
+
 async def test_the_doubt_about_a_key_ends_after_an_hour_of_steady_answers() -> None:
     async with World() as world:
         await fleet(world, 5, onSessionLost="Recreate")
@@ -261,6 +325,21 @@ async def test_a_key_that_opens_another_account_for_a_while_loses_nothing() -> N
 
         assert {world.status(name)["sessionId"] for name in sessions} == set(sessions.values())
         assert len(world.live()) == 3
+
+
+async def test_a_deletion_while_the_key_opens_another_account_leaves_no_session_behind() -> None:
+    async with World() as world:
+        sessions = await fleet(world, 5)
+        await asyncio.sleep(90)
+        lie = world.control.add_fault(OtherAccount())
+        world.cluster.delete(NAMESPACE, "s0")
+        await asyncio.sleep(30)
+
+        assert world.exists("s0"), "what the key sees of this session, it sees of all"
+        world.control.remove_fault(lie)
+        await world.until(lambda: not world.exists("s0"), within=400.0)
+        assert releases(world) == {sessions["s0"]}
+        assert len(world.live()) == 4
 
 
 # Which session

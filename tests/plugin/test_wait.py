@@ -46,7 +46,8 @@ def test_it_ends_with_124_when_time_runs_out_and_says_that_the_change_stands(agb
     ended = agb.here("pause", "s", "--wait", "--timeout", "2s")
 
     assert ended.code == 124
-    assert ended.out.splitlines()[-1] == "s: still Running"
+    last = ended.out.splitlines()[-1]
+    assert last == "s: still Running, and the operator has not looked at it since the change"
     assert ended.line == "kubectl agb: --wait: 1 of 1 not there in 2s; the change stands"
     assert fleet.spec("s")["paused"] is True
 

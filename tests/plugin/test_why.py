@@ -31,7 +31,7 @@ def test_a_session_that_a_schedule_keeps_asleep(agb: Plugin, fleet: Fleet) -> No
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert re.fullmatch(
-        rf"{agb.namespace}/batch-7  session-batch-7  is Paused, as wanted, since \w+ \d+ \w+ [\d:]+ \+0[12]:00",
+        rf"{agb.namespace}/batch-7  session-batch-7  is Paused, as wanted, since \w+ \d+ \w+ \d\d:\d\d",
         lines[0],
     )
     assert [line.split()[0] for line in lines[1:6]] == [*CHAIN, "schedule"]
@@ -50,6 +50,16 @@ def test_an_override(agb: Plugin, fleet: Fleet) -> None:
     assert decider(ended.out).startswith("override     Running until ")
     assert decider(ended.out).endswith(" (demo)")
     assert f"To let the clock decide again:  kubectl agb auto s -n {agb.namespace}" in ended.out
+
+
+def test_what_others_have_written_cannot_command_the_terminal(agb: Plugin, fleet: Fleet) -> None:
+    fleet.session("s", override={"state": "Running", "until": in_hours(2), "reason": "\x1b[2J\u202eevil"})
+
+    for ended in (agb.here("why", "s"), agb.here("plan")):
+        assert ended.code == 0
+        assert r"(\x1b[2J\u202eevil)" in ended.out or "evil" not in ended.out
+        assert "\x1b" not in ended.out
+        assert "\u202e" not in ended.out
 
 
 def test_paused_by_the_spec(agb: Plugin, fleet: Fleet) -> None:

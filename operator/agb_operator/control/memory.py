@@ -8,7 +8,7 @@ from typing import Final
 
 from ..agb.client import Created, SessionClient
 from ..model.event import Event
-from ..model.resource import AgbSession, ObjectKey, SecretRef
+from ..model.resource import AgbSession, ObjectKey
 from ..model.states import SessionState
 from ..model.status import OperationType, SessionStatus
 from ..policy.plan import Action, Recalled
@@ -76,11 +76,17 @@ class Remembered:
     """Until when this process has counted the usage, and how far the time of day was ahead then."""
     missing_looks: int = 0
     missing_since: float = 0.0
+    vouched: bool = False
+    """The key saw another session after the first of the looks that found nothing, and before the last."""
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
     labels_in_doubt: bool = False
     """SetLabel was called, and the status that says so has not been written."""
+    duplicated: bool = False
+    """A living session carries the resource's UID and is not the one that it names, until a look-up finds none."""
+    left_behind: str = ""
+    """A living session that was made for a resource of this name that is no more; "" for none."""
     look_up_at: float = float("-inf")
     """When the next look-up of duplicates may come, after one that failed."""
     status_refused: bool = False
@@ -91,13 +97,14 @@ class Remembered:
         self.missing_looks = 0
         self.create_sent_at = None
 
-    def note_state(self, state: SessionState, now: float) -> None:
-        """Count looks in a row that found nothing."""
+    def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
+        """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
         if state != SessionState.NOT_FOUND:
             self.missing_looks = 0
             return
         if not self.missing_looks:
-            self.missing_since = now
+            self.missing_since, self.vouched = now, False
+        self.vouched = self.vouched or saw_another_at > self.missing_since
         self.missing_looks += 1
 
     def note_operation(self, session: AgbSession, now: float) -> None:
@@ -123,8 +130,8 @@ class _Sight:
     moments: list[float] = field(default_factory=list)
     seen_at: float = float("-inf")
     """When it last saw any of them."""
-    proven_for: set[tuple[str, SecretRef | None]] = field(default_factory=set)
-    """Where the key has taken the place of another one and sees what that one saw: both belong to one account."""
+    shares_with: set[SessionClient] = field(default_factory=set)
+    """The keys whose place this one has taken, and of which it has seen a session: they open the same account."""
 
     def note(self, key: ObjectKey, now: float, *, sees: bool) -> None:
         """Note whether a resource's session is seen at this time."""
@@ -189,12 +196,15 @@ class Memory:
             known_for=now - remembered.operation_since,
             missing_looks=remembered.missing_looks,
             missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
+            vouched=bool(remembered.missing_looks) and remembered.vouched,
             failing_for=remembered.agb.lasts(now),
             mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             look_up_rests=max(0.0, remembered.look_up_at - now),
             labels_in_doubt=remembered.labels_in_doubt,
             clock_ahead=remembered.clock_ahead(session, self._ahead()),
+            duplicated=remembered.duplicated,
+            left_behind=remembered.left_behind,
             owner=owner,
         )
 
@@ -204,27 +214,34 @@ class Memory:
             return
         self.of(after).usage_since = (after.status.usage.counted_until, self._ahead())
 
-    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient, witness: str = "") -> None:
+    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient) -> None:
         """Note what a look through a client has found."""
         now, key = self._clock(), session.key
-        self.of(session).note_state(state, now)
-        if self._client_of.get(key) != client:
+        before = self._client_of.get(key)
+        if before != client:
             self._leave(key)
             self._client_of[key] = client
         sight = self._sights.setdefault(client, _Sight())
+        self.of(session).note_state(state, now, saw_another_at=sight.seen_at)
         if state != SessionState.NOT_FOUND:
             sight.note(key, now, sees=True)
-            if session.status.seen_with not in ("", witness):
-                sight.proven_for.add((session.key.namespace, session.secret))
+            if before not in (None, client) and before.witness(session.session_id) == session.status.seen_with:
+                sight.shares_with.add(before)
         elif session.status.session_status:  # one that nobody ever saw has not vanished
             sight.note(key, now, sees=False)
         else:
             sight.seen.discard(key)
 
+    def misses(self, session: AgbSession) -> bool:
+        """Tell whether the last look at a resource's session found none."""
+        return self.of(session).missing_looks > 0
+
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
-        """Tell whether the key that took the place of a resource's key before has seen one of that key's sessions."""
-        sight = self._sights.get(client)
-        return sight is not None and (session.key.namespace, session.secret) in sight.proven_for
+        """Tell whether the key has seen a session of the key that last saw a resource's."""
+        sight, session_id = self._sights.get(client), session.session_id
+        return sight is not None and any(
+            other.witness(session_id) == session.status.seen_with for other in sight.shares_with
+        )
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
@@ -232,5 +249,5 @@ class Memory:
         if client is None or sight is None:
             return
         sight.forget(key)
-        if not sight.seen and not sight.missing and not sight.proven_for:
+        if not sight.seen and not sight.missing:
             del self._sights[client]

@@ -37,7 +37,7 @@ from ..model.status import SessionStatus
 from ..policy import backoff
 from ..policy.decide import before_looking, decide
 from ..policy.on_error import finalizer_refused, on_error
-from ..policy.plan import FINAL, Action, Input, Plan
+from ..policy.plan import FINAL, QUESTIONS, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
 from .evidence import Gatherer
@@ -124,11 +124,11 @@ class Reconciler:
 
     async def _decide(self, given: Input, remembered: Remembered, client: SessionClient) -> tuple[Input, Plan]:
         plan = decide(given)
-        if plan.action == Action.LOOK_UP:
-            given = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
-            plan = decide(given)
-        elif plan.action == Action.READ_LABELS:
-            given = await self.gatherer.labels(given, client)
+        while plan.action in QUESTIONS:  # each once at most: what it brings is in the input
+            if plan.action == Action.LOOK_UP:
+                given = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
+            else:
+                given = await self.gatherer.answer(plan.action, given, client)
             plan = decide(given)
         if plan.action == Action.NONE and plan.requeue and given.seen is not None:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.
@@ -201,7 +201,9 @@ class Reconciler:
 
     async def _call(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
         session_id, session = given.session.session_id, given.session
-        remembered.called = plan.action
+        before = remembered.called
+        if plan.action != Action.SET_LABELS:  # labels leave the state as the call before has made it
+            remembered.called = plan.action
         try:
             match plan.action:
                 case Action.PAUSE:
@@ -215,7 +217,7 @@ class Reconciler:
                     accepted = await client.set_labels(session_id, session.session_labels(self.cluster_name))
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
-                remembered.called = None
+                remembered.called = before
             raise
         finally:
             remembered.called_at = self.clock.now()
@@ -285,11 +287,8 @@ class Reconciler:
         doing = "a look" if attempted == Action.NONE else str(attempted)
         # The breaker or the answer that closed the key has been heard of once: not for every resource again.
         self._note_error(given, error, f"{doing} failed", logging.WARNING if told is None else logging.DEBUG)
-        retry = (
-            backoff.retry_delay(remembered.agb.count, draw=self.clock.jitter())
-            if told is None
-            else backoff.told_delay(told, draw=self.clock.jitter())
-        )
+        draw, failures = self.clock.jitter(), remembered.agb.count
+        retry = backoff.retry_delay(failures, draw=draw) if told is None else backoff.told_delay(told, draw=draw)
         given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(given.session))
         return on_error(given, error, retry=retry, attempted=attempted)
 

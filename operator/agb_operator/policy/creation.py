@@ -17,7 +17,7 @@ from ..model.states import Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
 from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Ownership
+from .proof import Absence, Ownership
 from .wording import begun, of_look, of_no_look
 
 
@@ -177,7 +177,8 @@ def after_the_step(given: Input, draft: Draft) -> Draft:
     if draft.action not in (Action.NONE, Action.REMOVE_FINALIZER):
         return draft
     if given.found is None:
-        return _look_up_when_due(given, draft)
+        # A key that may not be the session's finds nothing, and that proves nothing.
+        return _look_up_when_due(given, draft) if given.absence in (None, Absence.BELIEVED) else draft
     duplicates = living(given.found)
     if duplicates and given.ownership == Ownership.OURS:
         return _end_duplicate(given, draft, duplicates[0])
@@ -192,9 +193,11 @@ def after_the_step(given: Input, draft: Draft) -> Draft:
 
 def _look_up_when_due(given: Input, draft: Draft) -> Draft:
     session, since = given.session, given.recalled.since_create
-    if not session.status.may_have_duplicates or session.observe_only or session.deleting or draft.status is None:
+    suspected = session.status.may_have_duplicates or given.recalled.duplicated
+    if not suspected or session.observe_only or session.deleting or draft.status is None:
         return draft
-    wait = max(LABELS_SHOW - (since or 0.0), given.recalled.look_up_rests)
+    fresh = LABELS_SHOW - (since or 0.0) if session.status.may_have_duplicates else 0.0
+    wait = max(fresh, given.recalled.look_up_rests)
     if wait <= 0:
         return replace(draft, action=Action.LOOK_UP)
     return replace(draft, requeue=wait if draft.requeue is None else min(draft.requeue, wait))

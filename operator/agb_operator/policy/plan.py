@@ -13,10 +13,10 @@ from typing import Final
 
 from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
-from ..model.states import DesiredState, Observation
+from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
 from .intent import OVERRIDE, Intent
-from .proof import Evidence, Ownership, ownership
+from .proof import Absence, Evidence, Ownership, absence, ownership
 from .usage import count, counts_as
 
 
@@ -33,6 +33,8 @@ class Action(StrEnum):
     """Find the sessions that carry the resource's UID, then decide again."""
     READ_LABELS = "ReadLabels"
     """Ask for the labels of the session, then decide again."""
+    ASK_OTHERS = "AskOthers"
+    """Ask for other sessions of the key, then decide again."""
     END_DUPLICATE = "EndDuplicate"
     """Take a session that an interrupted create has left one step nearer to its end."""
     ADD_FINALIZER = "AddFinalizer"
@@ -41,6 +43,8 @@ class Action(StrEnum):
     """Take our finalizer off: deletion has no work left to do."""
 
 
+QUESTIONS: Final = frozenset({Action.LOOK_UP, Action.READ_LABELS, Action.ASK_OTHERS})
+"""What is asked in the middle of a pass, for its decision."""
 FINAL: Final = frozenset({Action.CREATE, Action.RELEASE, Action.END_DUPLICATE})
 """What costs or ends a session; nothing of it is done while its status cannot be written."""
 
@@ -64,6 +68,8 @@ class Recalled:
     """How many looks in a row found no such session."""
     missing_for: float = 0.0
     """Since the first of them."""
+    vouched: bool = False
+    """The key saw another session after the first of them and before the last."""
     failing_for: float = 0.0
     """Since the first of AGB's failures in a row."""
     mass_loss: bool = False
@@ -78,6 +84,10 @@ class Recalled:
     """How far the time of day has jumped ahead, as far as this process can tell, since the usage was last counted."""
     owner: str = ""
     """The resource that manages the session instead, "" when none does."""
+    duplicated: bool = False
+    """A living session carries the resource's UID and is not the one that it names."""
+    left_behind: str = ""
+    """A living session that was made for a resource of this name that is no more; "" for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +113,20 @@ class Input:
         """Whose session it is that carries the labels in `evidence`."""
         since_create = self.recalled.since_create
         return ownership(self.session, self.evidence, cluster_name=self.cluster_name, since_create=since_create)
+
+    @property
+    def absence(self) -> Absence | None:
+        """What it is worth that the look found no such session; None when it found one."""
+        if self.seen is None or self.seen.state != SessionState.NOT_FOUND:
+            return None
+        return absence(
+            self.session,
+            self.evidence,
+            looks=self.recalled.missing_looks,
+            lasts=self.recalled.missing_for,
+            vouched=self.recalled.vouched,
+            vanished_together=self.recalled.mass_loss,
+        )
 
     @property
     def desired(self) -> DesiredState:
@@ -161,6 +185,11 @@ class Plan:
     """The session was changed behind our back."""
 
 
+LEFT_BEHIND: Final = (
+    "Session {session} lives, too: it was made for an AgbSession of this name that is no more (one that was restored "
+    "without its status, or deleted alone). Nothing is done with it. To go on with it, delete this resource and create "
+    "one with spec.sessionId {session}."
+)
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "
     f'or annotate the resource with {ABANDON_ANNOTATION}="true".'
@@ -180,6 +209,11 @@ def finish(given: Input, draft: Draft) -> Plan:
         if before.why == OVERRIDE and not before.ready.message.endswith(overruled):
             # spec.paused has turned true under the override; one that is renewed has been told of.
             events = (*events, Event(reason="OverrideInForce", message=overruled, warning=True))
+    if (left := given.recalled.left_behind) and not session.deleting:
+        text = LEFT_BEHIND.format(session=left)
+        if text not in session.status.ready.message:
+            events = (*events, Event(reason="SessionLeftBehind", message=text, warning=True))
+        ready = replace(ready, message=f"{ready.message} {text}")
     drafts = {"Ready": ready, "Paused": paused}
     if draft.blocks and given.desired == DesiredState.GONE:
         text = f"{ready.message} {WAYS_OUT}"

@@ -29,14 +29,14 @@ Examples:
 def command(labels: tuple[str, ...], manage: bool, name_from: str, namespace: str, context: str, output: str) -> None:
     """Print AgbSessions for the sessions of an AGB account that have none."""
     from ..importing import Import
-    from ..output import write_manifests
+    from ..output import say, write_manifests
 
     where = Where(namespace=namespace, context=context)
     found = asyncio.run(Import(where=where, labels=labels, manage=manage, name_from=name_from).run())
     write_manifests(found.manifests, output)
     if found.partly:
-        click.echo(f"only the AgbSessions of one namespace could be read: {found.partly}", err=True)
-    click.echo(
+        say(f"only the AgbSessions of one namespace could be read: {found.partly}", err=True)
+    say(
         f"{len(found.manifests)} without an AgbSession; left out: {found.known} that an AgbSession of the cluster "
         f"names, {found.owned} that an operator has made",
         err=True,

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Show what the clock will do to sessions; change nothing."""
     from .. import picture
-    from ..output import paragraph, write_objects
+    from ..output import paragraph, say, write_objects
     from ..planned import Words, objects, states
     from ..planning import Request, plan
     from ..times import read_zone
@@ -52,13 +52,13 @@ def command(
         return
     words = Words(forecast=found.forecast, members=found.members, zone=zone, many=all_namespaces)
     if not found.members:
-        click.echo("There are no such AgbSessions, so the clock has nothing to do.")
+        say("There are no such AgbSessions, so the clock has nothing to do.")
         return
     if week:
         click.echo("\n".join(picture.draw(found.members, now=found.forecast.now, zone=zone)))
     else:
-        click.echo(words.state_table() if at else words.change_table())
+        say(words.state_table() if at else words.change_table())
     if not at:
-        click.echo("\n".join(map(paragraph, words.notes())))
+        say("\n".join(map(paragraph, words.notes())))
     if found.alone:
-        click.echo("All of this is from the files: no cluster was asked.")
+        say("All of this is from the files: no cluster was asked.")

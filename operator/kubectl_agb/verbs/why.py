@@ -15,11 +15,11 @@ def command(name: str, namespace: str, context: str, zone_name: str, output: str
     """Say why a session is awake or asleep, until when, and how to change it."""
     from ..asking import ask
     from ..chain import lines
-    from ..output import write_object
+    from ..output import say, write_object
     from ..times import read_zone
 
     chain = ask(Where(namespace=namespace, context=context), name, read_zone(zone_name))
     if output == "table":
-        click.echo("\n".join(lines(chain)))
+        say("\n".join(lines(chain)))
     else:
         write_object(chain.as_object(), output)

@@ -14,13 +14,15 @@ from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import StartupError
 
 
-def config(path: Path, context: str = "", *, names: str = "", server: str = "", token: str = "") -> str:
+def config(
+    path: Path, context: str = "", *, names: str = "", server: str = "", token: str = "", namespace: str = ""
+) -> str:
     """Write a kubeconfig with the current context `context` and, if given, one context of the name `names`."""
     content: dict[str, object] = {"apiVersion": "v1", "kind": "Config"}
     if context:
         content["current-context"] = context
     if names:
-        content["contexts"] = [{"name": names, "context": {"cluster": names, "user": names}}]
+        content["contexts"] = [{"name": names, "context": {"cluster": names, "user": names, "namespace": namespace}}]
         content["clusters"] = [{"name": names, "cluster": {"server": server}}]
         content["users"] = [{"name": names, "user": {"token": token}}]
     path.write_text(json.dumps(content))
@@ -132,3 +134,33 @@ async def test_a_broken_kubeconfig_is_told_in_one_line_that_names_it(case: Broke
         await found({"KUBECONFIG": str(file)})
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+async def test_another_context_can_be_asked_for(tmp_path: Path) -> None:
+    files = [
+        config(tmp_path / "one", "a", names="a", server="http://one:1"),
+        config(tmp_path / "two", names="b", server="http://two:2"),
+    ]
+
+    access = await find_cluster({"KUBECONFIG": ":".join(files)}, context="b")()
+
+    assert access.configuration.host == "http://two:2"
+
+
+async def test_a_context_that_is_asked_for_and_is_not_there_is_named(tmp_path: Path) -> None:
+    file = config(tmp_path / "one", "a", names="a", server="http://one:1")
+
+    with pytest.raises(StartupError, match="the context 'c' does not exist"):
+        await find_cluster({"KUBECONFIG": file}, context="c")()
+
+
+async def test_in_a_pod_there_are_no_contexts() -> None:
+    with pytest.raises(StartupError, match="no Kubernetes cluster found"):
+        find_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, context="c")
+
+
+@pytest.mark.parametrize(("said", "meant"), [("ml", "ml"), ("", "default")])
+async def test_the_context_says_which_namespace_is_meant(tmp_path: Path, said: str, meant: str) -> None:
+    file = config(tmp_path / "one", "a", names="a", server="http://one:1", namespace=said)
+
+    assert (await find_cluster({"KUBECONFIG": file})()).namespace == meant

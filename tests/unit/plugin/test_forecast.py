@@ -88,6 +88,14 @@ def test_those_with_one_fate_are_a_group_whatever_their_share() -> None:
     assert members[0].changes[0].due == members[1].changes[0].due == utc("2026-11-25 19:00")
 
 
+def test_the_end_of_an_override_is_due_when_it_ends_whoever_speaks_then() -> None:
+    until = {"state": "Running", "until": "2026-11-25T22:00:00Z"}
+
+    (member,) = forecast(schedule("hours", HOURS)).of([session("a", "hours", override=until)])
+
+    assert member.changes[0].due == member.changes[0].at == utc("2026-11-25 22:00")
+
+
 def test_one_without_a_uid_is_planned_without_a_share() -> None:
     (member,) = forecast(schedule("hours", HOURS)).of([session("", "hours")])
 
