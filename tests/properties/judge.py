@@ -7,7 +7,12 @@ Owns the rules that hold at every moment, whatever goes wrong around the operato
   have moved the session since, or may have lied; then the call is illegal and yet justified.
 - No write leaves an object as it was.
 - A resource never reports another session while the one it reported lives.
+- No session is released while its resource lives and reports it, nor touched at all if it is somebody else's.
+- No session is asked for while the one that its resource reports lives.
+- No operator asks more than `BUSY` questions within a minute.
 - No pass ends in an unforeseen way.
+
+The harm that people would notice is counted, too, see `Harm`.
 
 Two rules hold only where nobody else moves sessions and no answer lies; who asks for them says so by
 `assert_flawless`: no call is illegal, and no session is asked for while the resource has one.
@@ -15,9 +20,10 @@ Two rules hold only where nobody else moves sessions and no answer lies; who ask
 
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any, Final
 
 import httpx
@@ -32,14 +38,37 @@ LEGAL_FROM: Final = {
     "resumeSessionAsync": "PAUSED",
     "releaseSessionAsync": "RUNNING",
 }
+BUSY: Final = 1200
+"""Requests to AGB in a minute, by one operator that has a handful of resources; a walk without an end makes 3,000."""
+UID: Final = "agb-operator-uid"
+
+
+class Harm(StrEnum):
+    """What must never happen to anybody, whatever an answer says."""
+
+    RELEASED = "sessions released that were not ours"
+    CREATED = "sessions created that were not asked for"
+    ORPHANED = "sessions alive without a resource"
+    ILLEGAL = "illegal calls"
 
 
 class Judge(logging.Handler):
-    """Collects complaints of all operators of one world; each operator is known by a number."""
+    """Collects complaints of all operators of one world; each operator is known by a number.
 
-    def __init__(self, control: SimulatorControl) -> None:
+    Attributes:
+        counts: how often each harm was done.
+        foreign: ids of sessions that are no operator's business.
+    """
+
+    def __init__(self, control: SimulatorControl, objects: Mapping[Any, Mapping[str, Any]]) -> None:
         super().__init__(logging.ERROR)
         self.complaints: list[str] = []
+        self.counts: Counter[Harm] = Counter(dict.fromkeys(Harm, 0))
+        self.foreign: set[str] = set()
+        self.relabelled: dict[str, str] = {}
+        """Whose the sessions are that somebody has taken the labels from: resource UIDs by session id."""
+        self._objects = objects
+        self._asked: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=BUSY))
         self._seconds: list[str] = []
         self._control = control
         self._told: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
@@ -66,17 +95,26 @@ class Judge(logging.Handler):
 
     def assert_flawless(self) -> None:
         """No call was illegal so far, and no second session was asked for."""
-        stats = self._control.stats()
-        assert not stats["illegal"], [entry for entry in self._control.requests() if entry.illegal]
+        self.counts[Harm.ILLEGAL] = self._control.stats()["illegal"]
+        assert not self.counts[Harm.ILLEGAL], [entry for entry in self._control.requests() if entry.illegal]
         assert not self._seconds, self._seconds
+
+    def owner(self, session: Mapping[str, Any]) -> str:
+        """The UID of the resource that a session was created for; "" if it was for none."""
+        return str(self.relabelled.get(session["sessionId"], session["labels"].get(UID, "")))
 
     # What an operator asks of AGB
 
     def sent(self, operator: int, request: httpx.Request) -> None:
         """Judge a request at the moment in which it is sent."""
         endpoint, session_id = _endpoint(request), _session_id(request)
+        self._hurried(operator)
         if endpoint == "createSession":
             self._created(request)
+        elif endpoint == "releaseSessionAsync":
+            self._released(session_id)
+        elif session_id in self.foreign and endpoint in (*LEGAL_FROM, "SetLabel"):
+            self.complaints.append(f"{loop_time():.3f}: {endpoint} of {session_id}, which is somebody else's")
         wanted = LEGAL_FROM.get(endpoint)
         if wanted is None:
             return
@@ -85,11 +123,38 @@ class Judge(logging.Handler):
             known = self._told[operator, session_id]
             self.complaints.append(f"{loop_time():.3f}: {endpoint} of {session_id} without a look; told was {known}")
 
+    def _hurried(self, operator: int) -> None:
+        asked = self._asked[operator]
+        if len(asked) == BUSY and loop_time() - asked[0] < 60.0:
+            self.complaints.append(f"{loop_time():.3f}: {BUSY} requests in {loop_time() - asked[0]:.1f} s")
+            asked.clear()
+        asked.append(loop_time())
+
     def _created(self, request: httpx.Request) -> None:
-        uid = json.loads(json.loads(request.content)["labels"])["agb-operator-uid"]
-        there = [s["sessionId"] for s in self._live() if s["labels"].get("agb-operator-uid") == uid]
+        uid = json.loads(json.loads(request.content)["labels"])[UID]
+        there = [s["sessionId"] for s in self._live() if self.owner(s) == uid]
         if there:
             self._seconds.append(f"{loop_time():.3f}: a session for {uid} is asked for, which has {there}")
+        if self._reported(uid) in there:
+            self._harmed(Harm.CREATED, f"one for {uid}, which reports {self._reported(uid)} that lives")
+
+    def _released(self, session_id: str) -> None:
+        session = next((s for s in self._live() if s["sessionId"] == session_id), None)
+        if session_id in self.foreign:
+            self._harmed(Harm.RELEASED, f"{session_id}, which is somebody else's")
+        elif session is not None and self._reported(self.owner(session)) == session_id:
+            self._harmed(Harm.RELEASED, f"{session_id}, which its resource reports and wants")
+
+    def _reported(self, uid: str) -> str:
+        """The session that a resource reports which lives; "" if it is going, or says none."""
+        body = next((body for body in self._objects.values() if body["metadata"]["uid"] == uid), None)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return ""
+        return str((body.get("status") or {}).get("sessionId", ""))
+
+    def _harmed(self, harm: Harm, text: str) -> None:
+        self.counts[harm] += 1
+        self.complaints.append(f"{loop_time():.3f}: {harm}: {text}")
 
     def answered(self, operator: int, request: httpx.Request, sent_at: float, answer: httpx.Response | None) -> None:
         """Note what an answer tells, None for one that got lost."""

@@ -128,6 +128,9 @@ HABITS = st.fixed_dictionaries(
 class CalmLife(RuleBasedStateMachine):
     """Nobody but the operator moves sessions, and no answer lies: no call may be illegal."""
 
+    names: tuple[str, ...] = NAMES
+    """All resources that there may be."""
+
     def __init__(self) -> None:
         super().__init__()
         self._stack = ExitStack()
@@ -139,8 +142,11 @@ class CalmLife(RuleBasedStateMachine):
         self.world = self._do(self._begin())
         self._stack.enter_context(self.world.judge.listening())
 
+    def _make_world(self) -> RoughWorld:
+        return RoughWorld()
+
     async def _begin(self) -> RoughWorld:
-        world = RoughWorld()
+        world = self._make_world()
         for session_id in ADOPTABLE:
             world.control.add_session(KEY, session_id=session_id)
         await world.__aenter__()
@@ -199,7 +205,7 @@ class CalmLife(RuleBasedStateMachine):
 
     @rule(then=SECONDS)
     def flip_all(self, then: float) -> None:
-        for name in NAMES:
+        for name in self.names:
             self.flip(name, then=0.0)
         self.wait(then)
 
@@ -338,7 +344,7 @@ class CalmLife(RuleBasedStateMachine):
         """Once nothing goes wrong any more all is as it should be; then all is deleted, and nothing is left."""
         await self.world.put_in_order()
         await self.world.assert_settles()
-        for name in NAMES:
+        for name in self.names:
             if self.world.exists(name):
                 self.world.delete(name)
         await self.world.assert_settles()

@@ -139,7 +139,11 @@ class RoughWorld(World):
     Attributes:
         set_forward: seconds by which the operator's wall clock is ahead.
         let_be: uids of resources whose sessions may outlive them, because somebody has said so.
+        home: the account that the operator's key opens.
     """
+
+    doubts_mass_loss = True
+    """Whether people must look into it when most sessions of a key have vanished."""
 
     def __init__(self, **options: Any) -> None:
         self.gate = Gate()
@@ -148,15 +152,15 @@ class RoughWorld(World):
         self._judge: Judge | None = None
         self._operators = 0
         self._lenient: set[str] = set()
-        cluster = RoughCluster(self.gate)
-        super().__init__(cluster=cluster, wall=self.wall, **options)
-        cluster.judge = self.judge
-        self.rough: Final = cluster
+        self.rough: Final = RoughCluster(self.gate)
+        super().__init__(cluster=self.rough, wall=self.wall, **options)
+        self.rough.judge = self.judge
+        self.home: Final = self.control.add_key(KEY)
 
     @property
     def judge(self) -> Judge:
         if self._judge is None:
-            self._judge = Judge(self.control)
+            self._judge = Judge(self.control, self.rough.objects)
         return self._judge
 
     def wall(self) -> datetime:
@@ -249,22 +253,31 @@ class RoughWorld(World):
 
     def wrong(self) -> list[str]:
         """Say what is not as it should be once nothing goes wrong any more."""
-        known = {s["sessionId"]: s for s in self.control.sessions()}
+        known = {s["sessionId"]: s for s in self.control.sessions() if s["account"] == self.home}
         live = {session_id: s for session_id, s in known.items() if s["live"]}
+        strays = {s["sessionId"] for s in self.live()} - set(live)
         resources = self.resources()
         lost = [s for s in resources if s.session_id and s.session_id not in live]
-        suspect = len(lost) >= SUSPICIOUS and 2 * len(lost) > len(resources)
+        suspect = self.doubts_mass_loss and len(lost) >= SUSPICIOUS and 2 * len(lost) > len(resources)
         told: list[str] = []
         for session in resources:
-            if text := _wrong(session, resources, live=live, known=known, suspect=suspect):
+            if session.session_id in strays and not session.deleting:
+                continue  # its key opened another account for a while: nobody can say what becomes of it
+            relabelled = session.session_id in self.judge.relabelled
+            if text := _wrong(session, resources, live=live, known=known, suspect=suspect, relabelled=relabelled):
                 told.append(f"{session.key}: {text}")
-        owners = {s.uid: s for s in resources}
-        for session_id, seen in live.items():
-            uid = seen["labels"].get("agb-operator-uid")
+        return [*told, *self.nobodys()]
+
+    def nobodys(self) -> list[str]:
+        """Say which sessions live that no resource has, though nobody has said that they may."""
+        owners = {s.uid: s for s in self.resources()}
+        told = []
+        for seen in self.live():
+            session_id, uid = seen["sessionId"], self.judge.owner(seen)
             owner = owners.get(uid)
-            if uid is None or uid in self.let_be or (owner is not None and owner.observe_only):
+            if not uid or uid in self.let_be or session_id in self.judge.foreign or seen["account"] != self.home:
                 continue
-            if owner is None or owner.session_id != session_id:
+            if owner is None or (owner.session_id != session_id and not owner.observe_only):
                 told.append(f"{session_id} of {uid} is nobody's")
         return told
 
@@ -276,6 +289,7 @@ def _wrong(
     live: Mapping[str, Mapping[str, Any]],
     known: Collection[str],
     suspect: bool,
+    relabelled: bool,
 ) -> str:
     ready = session.status.condition("Ready")
     if session.deleting:
@@ -301,7 +315,7 @@ def _wrong(
         return f"AGB has {there} instead of {word}"
     if there is not None and right != "SessionConflict" and session.status.session_status != there["status"]:
         return f"says {session.status.session_status}, and AGB says {there['status']}"
-    if right == word and session.image_id and there is not None:
+    if right == word and session.image_id and there is not None and not relabelled:
         labels = session.session_labels("test")
         return "" if there["labels"] == labels else f"AGB has labels {there['labels']} instead of {labels}"
     return ""
