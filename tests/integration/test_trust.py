@@ -263,6 +263,21 @@ async def test_a_key_that_opens_another_account_for_a_while_loses_nothing() -> N
         assert len(world.live()) == 3
 
 
+async def test_a_deletion_while_the_key_opens_another_account_leaves_no_session_behind() -> None:
+    async with World() as world:
+        sessions = await fleet(world, 5)
+        await asyncio.sleep(90)
+        lie = world.control.add_fault(OtherAccount())
+        world.cluster.delete(NAMESPACE, "s0")
+        await asyncio.sleep(30)
+
+        assert world.exists("s0"), "what the key sees of this session, it sees of all"
+        world.control.remove_fault(lie)
+        await world.until(lambda: not world.exists("s0"), within=400.0)
+        assert releases(world) == {sessions["s0"]}
+        assert len(world.live()) == 4
+
+
 # Which session
 
 

@@ -27,8 +27,8 @@ from agb_operator.policy import decide as policy
 from agb_operator.policy import on_error as errors
 from agb_operator.policy.intent import NO_SCHEDULES, Intent, Subject
 from agb_operator.policy.intent import decide as decide_intent
-from agb_operator.policy.plan import Action, Input, Plan, Recalled
-from agb_operator.policy.proof import Evidence
+from agb_operator.policy.plan import QUESTIONS, Action, Input, Plan, Recalled
+from agb_operator.policy.proof import Evidence, Others
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NOTHING = Recalled()
@@ -181,12 +181,20 @@ def ours(session: AgbSession) -> Evidence:
 
 
 def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, recalled: Recalled = NOTHING) -> Plan:
-    """Decide after a look; what is asked for besides is as it should be: our labels, and nothing else that has them."""
+    """Decide after a look; what is asked for besides is as usual: our labels, nothing else that has them,
+    and no other session of the key."""
     about = given(session, now, recalled=recalled, seen=look)
     decided = policy.decide(about)
-    if decided.action == Action.READ_LABELS:
-        return policy.decide(replace(about, evidence=ours(session)))
-    return policy.decide(replace(about, found=())) if decided.action == Action.LOOK_UP else decided
+    while decided.action in QUESTIONS:
+        match decided.action:
+            case Action.LOOK_UP:
+                about = replace(about, found=())
+            case Action.READ_LABELS:
+                about = replace(about, evidence=replace(about.evidence, labels=ours(session).labels))
+            case _:
+                about = replace(about, evidence=replace(about.evidence, others=Others.NONE))
+        decided = policy.decide(about)
+    return decided
 
 
 def plan_creation(

@@ -10,12 +10,14 @@ from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.pages import PageWalk
 from ..model.clock import Clock
+from ..model.errors import TerminalError
 from ..model.resource import UID_LABEL, AgbSession
-from ..model.states import Observation
+from ..model.states import Observation, SessionState
+from ..model.status import Phase
 from ..policy.creation import living
-from ..policy.plan import Input
-from ..policy.proof import Evidence, contradicts_a_call
-from .memory import Memory, Remembered
+from ..policy.plan import Action, Input
+from ..policy.proof import Evidence, Others, contradicts_a_call
+from .memory import SUSPICIOUS, Memory, Remembered
 from .store import Store
 
 
@@ -52,9 +54,30 @@ class Gatherer:
         given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
         return self.key(given, client)
 
-    async def labels(self, given: Input, client: SessionClient) -> Input:
-        """Read the labels of the session."""
+    async def answer(self, question: Action, given: Input, client: SessionClient) -> Input:
+        """Ask what the policy wants to know of the session, or of the key."""
+        if question == Action.ASK_OTHERS:
+            return await self._others(given, client)
         return await self._labelled(given, given.session.session_id, client)
+
+    async def _others(self, given: Input, client: SessionClient) -> Input:
+        """Look at other sessions that the key saw, until it sees one, or as many have vanished as make it suspect."""
+        vanished = 0
+        for other in self.store.sharing_key(given.session):
+            saw = other.status.session_status and other.status.phase not in (Phase.LOST, Phase.DELETING)
+            if not saw or other.session_id == given.session.session_id or self.memory.misses(other):
+                continue
+            try:
+                seen = await client.observe(other.session_id)
+            except TerminalError:
+                continue  # that is between AGB and the other one
+            self.memory.note_look(other, seen.state, client=client, witness=client.witness(other.session_id))
+            if seen.state != SessionState.NOT_FOUND:
+                return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
+            vanished += 1
+            if vanished + 1 == SUSPICIOUS:
+                return replace(given, evidence=replace(given.evidence, others=Others.UNSEEN))
+        return replace(given, evidence=replace(given.evidence, others=Others.NONE))
 
     async def look_up(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
         """Find the other living sessions that are listed for the resource's UID, and the labels of the first."""

@@ -72,6 +72,8 @@ class Remembered:
     operation_since: float = 0.0
     missing_looks: int = 0
     missing_since: float = 0.0
+    vouched: bool = False
+    """The key saw another session after the first of the looks that found nothing, and before the last."""
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
@@ -87,13 +89,14 @@ class Remembered:
         self.missing_looks = 0
         self.create_sent_at = None
 
-    def note_state(self, state: SessionState, now: float) -> None:
-        """Count looks in a row that found nothing."""
+    def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
+        """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
         if state != SessionState.NOT_FOUND:
             self.missing_looks = 0
             return
         if not self.missing_looks:
-            self.missing_since = now
+            self.missing_since, self.vouched = now, False
+        self.vouched = self.vouched or saw_another_at > self.missing_since
         self.missing_looks += 1
 
     def note_operation(self, session: AgbSession, now: float) -> None:
@@ -177,6 +180,7 @@ class Memory:
             known_for=now - remembered.operation_since,
             missing_looks=remembered.missing_looks,
             missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
+            vouched=bool(remembered.missing_looks) and remembered.vouched,
             failing_for=remembered.agb.lasts(now),
             mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
@@ -188,11 +192,11 @@ class Memory:
     def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient, witness: str = "") -> None:
         """Note what a look through a client has found."""
         now, key = self._clock(), session.key
-        self.of(session).note_state(state, now)
         if self._client_of.get(key) != client:
             self._leave(key)
             self._client_of[key] = client
         sight = self._sights.setdefault(client, _Sight())
+        self.of(session).note_state(state, now, saw_another_at=sight.seen_at)
         if state != SessionState.NOT_FOUND:
             sight.note(key, now, sees=True)
             if session.status.seen_with not in ("", witness):
@@ -201,6 +205,10 @@ class Memory:
             sight.note(key, now, sees=False)
         else:
             sight.seen.discard(key)
+
+    def misses(self, session: AgbSession) -> bool:
+        """Tell whether the last look at a resource's session found none."""
+        return self.of(session).missing_looks > 0
 
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
         """Tell whether the key that took the place of a resource's key before has seen one of that key's sessions."""

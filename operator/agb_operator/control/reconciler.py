@@ -37,7 +37,7 @@ from ..model.status import SessionStatus
 from ..policy import backoff
 from ..policy.decide import before_looking, decide
 from ..policy.on_error import finalizer_refused, on_error
-from ..policy.plan import FINAL, Action, Input, Plan
+from ..policy.plan import FINAL, QUESTIONS, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
 from .creation import Creation, note_written, unreported
 from .evidence import Gatherer
@@ -124,11 +124,11 @@ class Reconciler:
 
     async def _decide(self, given: Input, remembered: Remembered, client: SessionClient) -> tuple[Input, Plan]:
         plan = decide(given)
-        if plan.action == Action.LOOK_UP:
-            given = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
-            plan = decide(given)
-        elif plan.action == Action.READ_LABELS:
-            given = await self.gatherer.labels(given, client)
+        while plan.action in QUESTIONS:  # each once at most: what it brings is in the input
+            if plan.action == Action.LOOK_UP:
+                given = await self._look_up(given, remembered, client, may_wait=plan.status is not None)
+            else:
+                given = await self.gatherer.answer(plan.action, given, client)
             plan = decide(given)
         if plan.action == Action.NONE and plan.requeue and given.seen is not None:
             # The look may be seconds old, if a list told it: the next one keeps in step with it.

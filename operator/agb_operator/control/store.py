@@ -87,6 +87,13 @@ class Store:
         """Give the resources that speak of a session, by name."""
         return [self._sessions[key] for key in sorted(self._naming.get(session_id, ()))]
 
+    def sharing_key(self, session: AgbSession) -> Iterator[AgbSession]:
+        """Give the other resources that take their API key from where this one does."""
+        for other in self:
+            near = session.secret is None or other.key.namespace == session.key.namespace
+            if near and other.secret == session.secret and other.uid != session.uid:
+                yield other
+
     def phases(self) -> Counter[tuple[str, str]]:
         """Count the resources by namespace and phase."""
         return Counter((s.key.namespace, str(s.status.phase or Phase.PENDING)) for s in self._sessions.values())

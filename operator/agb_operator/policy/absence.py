@@ -88,11 +88,14 @@ def _doubt(given: Input, seen: Observation) -> Draft | None:
         given.evidence,
         looks=recalled.missing_looks,
         lasts=recalled.missing_for,
+        vouched=recalled.vouched,
         vanished_together=recalled.mass_loss,
     )
     match verdict:
         case Absence.BELIEVED:
             return None
+        case Absence.UNVOUCHED:
+            return Draft(action=Action.ASK_OTHERS)
         case Absence.TOO_EARLY:
             return Draft(requeue=max(BELIEVE_AFTER - recalled.missing_for, 1.0))
         case Absence.OTHER_KEY:

@@ -32,6 +32,8 @@ class Action(StrEnum):
     """Find the sessions that carry the resource's UID, then decide again."""
     READ_LABELS = "ReadLabels"
     """Ask for the labels of the session, then decide again."""
+    ASK_OTHERS = "AskOthers"
+    """Ask for other sessions of the key, then decide again."""
     END_DUPLICATE = "EndDuplicate"
     """Take a session that an interrupted create has left one step nearer to its end."""
     ADD_FINALIZER = "AddFinalizer"
@@ -40,6 +42,8 @@ class Action(StrEnum):
     """Take our finalizer off: deletion has no work left to do."""
 
 
+QUESTIONS: Final = frozenset({Action.LOOK_UP, Action.READ_LABELS, Action.ASK_OTHERS})
+"""What is asked in the middle of a pass, for its decision."""
 FINAL: Final = frozenset({Action.CREATE, Action.RELEASE, Action.END_DUPLICATE})
 """What costs or ends a session; nothing of it is done while its status cannot be written."""
 
@@ -63,6 +67,8 @@ class Recalled:
     """How many looks in a row found no such session."""
     missing_for: float = 0.0
     """Since the first of them."""
+    vouched: bool = False
+    """The key saw another session after the first of them and before the last."""
     failing_for: float = 0.0
     """Since the first of AGB's failures in a row."""
     mass_loss: bool = False

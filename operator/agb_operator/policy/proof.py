@@ -15,6 +15,17 @@ from ..model.status import OperationType, Phase
 from .backoff import BELIEVE_AFTER, KEY_DOUBTED, LABELS_SHOW
 
 
+class Others(StrEnum):
+    """What looks at other sessions of the key have found."""
+
+    UNASKED = auto()
+    SEEN = auto()
+    UNSEEN = auto()
+    """None of those that it saw before."""
+    NONE = auto()
+    """There are too few others to compare with."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """What was gathered in this pass beside the look."""
@@ -31,6 +42,8 @@ class Evidence:
     """What GetLabel shows of the session, or of the first one found; None while nobody has asked."""
     owner_lives: bool = False
     """The UID in these labels is that of another resource that exists."""
+    others: Others = Others.UNASKED
+    """What the key sees of its other sessions, asked for after the look at this one."""
 
 
 class Ownership(StrEnum):
@@ -67,15 +80,19 @@ class Absence(StrEnum):
     """What "not found" is worth."""
 
     BELIEVED = auto()
+    UNVOUCHED = auto()
+    """The key may see none of its sessions: others have to be asked for."""
     TOO_EARLY = auto()
-    """One look may be mistaken."""
+    """One look may be mistaken, and one from before the key saw another session proves nothing."""
     OTHER_KEY = auto()
     """The key that looks is not the one that saw the session: it may belong to another account."""
     KEY_SUSPECT = auto()
     """The key suddenly sees none of the sessions that it saw."""
 
 
-def absence(session: AgbSession, evidence: Evidence, *, looks: int, lasts: float, vanished_together: bool) -> Absence:
+def absence(
+    session: AgbSession, evidence: Evidence, *, looks: int, lasts: float, vouched: bool, vanished_together: bool
+) -> Absence:
     """Say whether a session that is not found is gone.
 
     Args:
@@ -83,6 +100,7 @@ def absence(session: AgbSession, evidence: Evidence, *, looks: int, lasts: float
         evidence: what was gathered.
         looks: how many in a row did not find it.
         lasts: seconds since the first of them.
+        vouched: the key saw another session after the first of them and before the last.
         vanished_together: the key has seen none of its sessions since this one vanished with others.
     """
     if session.confirmed_lost == session.session_id or session.status.phase == Phase.LOST:
@@ -90,9 +108,11 @@ def absence(session: AgbSession, evidence: Evidence, *, looks: int, lasts: float
     before = session.status.seen_with
     if before and evidence.witness != before and not evidence.key_is_proven:
         return Absence.OTHER_KEY
-    if looks < 2 or lasts < BELIEVE_AFTER:
+    if evidence.others == Others.UNASKED and not vouched and not vanished_together:
+        return Absence.UNVOUCHED
+    if looks < 2 or lasts < BELIEVE_AFTER or (evidence.others == Others.SEEN and not vouched):
         return Absence.TOO_EARLY
-    if vanished_together and lasts < KEY_DOUBTED:
+    if lasts < KEY_DOUBTED and (vanished_together or evidence.others == Others.UNSEEN):
         return Absence.KEY_SUSPECT
     return Absence.BELIEVED
 

@@ -64,6 +64,28 @@ def test_a_key_that_still_sees_most_of_its_sessions_is_not_suspect() -> None:
     assert not any(memory.recall(session).mass_loss for session in everything)
 
 
+def test_a_key_vouches_for_a_look_that_finds_nothing_by_seeing_another_session_after_the_first_such_look() -> None:
+    now = [100.0]
+    memory = Memory(clock=lambda: now[0])
+    gone, other, _ = sessions(session_status="RUNNING")
+    vouched: list[bool] = []
+
+    for session, state in [
+        (other, SessionState.RUNNING),
+        (gone, SessionState.NOT_FOUND),
+        (gone, SessionState.NOT_FOUND),
+        (other, SessionState.RUNNING),
+        (gone, SessionState.NOT_FOUND),
+        (gone, SessionState.RUNNING),
+        (gone, SessionState.NOT_FOUND),
+    ]:
+        now[0] += 1.0
+        memory.note_look(session, state, client=CLIENT)
+        vouched.append(memory.recall(gone).vouched)
+
+    assert vouched == [False, False, False, False, True, False, False]
+
+
 def test_what_is_forgotten_or_moves_to_another_key_makes_none_suspect() -> None:
     memory = Memory(clock=lambda: 100.0)
     first, second, third = sessions(session_status="RUNNING")

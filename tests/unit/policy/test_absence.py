@@ -10,6 +10,7 @@ from agb_operator.model.states import Observation
 from agb_operator.model.status import OperationState, OperationType, Phase, SessionStatus, Truth, timestamp
 from agb_operator.policy.backoff import SLOW
 from agb_operator.policy.creation import needs_lookup
+from agb_operator.policy.decide import decide
 from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
 from unit.builders import (
     ID,
@@ -21,6 +22,7 @@ from unit.builders import (
     an_operation,
     carried_on,
     conditions,
+    given,
     later,
     not_found,
     plan,
@@ -40,6 +42,15 @@ def created(*, status: SessionStatus = WELL, **spec: Any) -> AgbSession:
 
 
 # Belief
+
+
+@pytest.mark.parametrize("deleting", [True, False])
+def test_before_a_key_is_believed_that_has_seen_no_other_session_meanwhile_it_is_asked_for_one(deleting: bool) -> None:
+    decided = decide(given(created(deleting=deleting), NOW, recalled=TWICE, seen=not_found()))
+
+    assert (decided.action, decided.status, decided.events) == (Action.ASK_OTHERS, None, ())
+    vouched = decide(given(created(), NOW, recalled=replace(TWICE, vouched=True), seen=not_found()))
+    assert vouched.status is not None
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ RECALLED = st.builds(
     missing_looks=st.integers(min_value=0, max_value=3),
     missing_for=st.floats(min_value=0, max_value=100),
     failing_for=st.floats(min_value=0, max_value=1e6),
+    vouched=st.booleans(),
     mass_loss=st.booleans(),
     since_create=AGES,
     owner=st.sampled_from(["", "ml/older"]),

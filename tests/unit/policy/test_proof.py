@@ -6,7 +6,7 @@ import pytest
 
 from agb_operator.model.status import OperationState, OperationType, Phase
 from agb_operator.policy.backoff import BELIEVE_AFTER, KEY_DOUBTED
-from agb_operator.policy.proof import Absence, Evidence, Ownership, absence, contradicts_a_call, ownership
+from agb_operator.policy.proof import Absence, Evidence, Others, Ownership, absence, contradicts_a_call, ownership
 from unit.builders import ID, a_session, a_status, an_operation, seen
 
 SESSION = a_session(status=replace(a_status(session_status="RUNNING"), seen_with="w1"))
@@ -55,13 +55,38 @@ def test_what_not_found_is_worth(
 ) -> None:
     evidence = Evidence(witness=witness, key_is_proven=proven)
 
-    assert absence(SESSION, evidence, looks=looks, lasts=lasts, vanished_together=together) == worth
+    said = absence(SESSION, evidence, looks=looks, lasts=lasts, vouched=True, vanished_together=together)
+
+    assert said == worth
+
+
+@pytest.mark.parametrize(
+    ("others", "looks", "lasts", "worth"),
+    [
+        (Others.UNASKED, 1, 0.0, Absence.UNVOUCHED),
+        (Others.UNASKED, 2, 60.0, Absence.UNVOUCHED),
+        (Others.SEEN, 2, 60.0, Absence.TOO_EARLY),
+        (Others.UNSEEN, 1, 60.0, Absence.TOO_EARLY),
+        (Others.UNSEEN, 2, 60.0, Absence.KEY_SUSPECT),
+        (Others.UNSEEN, 2, KEY_DOUBTED, Absence.BELIEVED),
+        (Others.NONE, 1, 60.0, Absence.TOO_EARLY),
+        (Others.NONE, 2, 60.0, Absence.BELIEVED),
+    ],
+)
+def test_what_not_found_is_worth_where_the_key_has_seen_no_other_session_meanwhile(
+    others: Others, looks: int, lasts: float, worth: Absence
+) -> None:
+    evidence = Evidence(witness="w1", others=others)
+
+    said = absence(SESSION, evidence, looks=looks, lasts=lasts, vouched=False, vanished_together=False)
+
+    assert said == worth
 
 
 def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key() -> None:
     old = a_session(status=a_status(session_status="RUNNING"))
 
-    worth = absence(old, Evidence(witness="w2"), looks=2, lasts=60.0, vanished_together=False)
+    worth = absence(old, Evidence(witness="w2"), looks=2, lasts=60.0, vouched=True, vanished_together=False)
 
     assert worth == Absence.BELIEVED
 
@@ -70,13 +95,16 @@ def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key()
 def test_a_persons_word_is_good_for_one_session(says: str, worth: Absence) -> None:
     told = replace(SESSION, confirmed_lost=says)
 
-    assert absence(told, Evidence(witness="w2"), looks=1, lasts=0.0, vanished_together=True) == worth
+    assert absence(told, Evidence(witness="w2"), looks=1, lasts=0.0, vouched=False, vanished_together=True) == worth
 
 
 def test_a_loss_that_was_told_needs_no_second_proof() -> None:
     lost = replace(SESSION, status=replace(SESSION.status, phase=Phase.LOST))
 
-    assert absence(lost, Evidence(witness="w2"), looks=1, lasts=0.0, vanished_together=True) == Absence.BELIEVED
+    assert (
+        absence(lost, Evidence(witness="w2"), looks=1, lasts=0.0, vouched=False, vanished_together=True)
+        == Absence.BELIEVED
+    )
 
 
 @pytest.mark.parametrize(
