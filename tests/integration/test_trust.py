@@ -216,6 +216,27 @@ async def test_a_session_lost_under_a_new_key_is_believed_once_that_key_sees_ano
         await world.until(lambda: world.status("s0").get("sessionId") not in (None, sessions["s0"]), within=600.0)
 
 
+async def test_a_key_that_was_proven_to_share_an_account_with_one_key_is_not_proven_for_others() -> None:
+    async with World() as world:
+        await fleet(world, 2)
+        world.control.add_key(OTHER, shares_with=KEY)
+        for key in (OTHER, KEY):
+            world.cluster.put_secret(NAMESPACE, SECRET, apiKey=key)
+            await asyncio.sleep(200)
+        world.control.add_key("simulator-key-of-a-stranger")
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="simulator-key-of-a-stranger")
+        await asyncio.sleep(200)
+        world.apply("new", imageId=IMAGE, onSessionLost="Recreate")
+        await world.ready("Running", "new")
+        created = world.status("new")["sessionId"]
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        await asyncio.sleep(400)
+
+        assert world.reason("s0") == "Running"
+        assert world.reason("new") == "CredentialsInvalid"
+        assert world.status("new")["sessionId"] == created
+
+
 async def test_the_doubt_about_a_key_ends_after_an_hour_of_steady_answers() -> None:
     async with World() as world:
         await fleet(world, 5, onSessionLost="Recreate")

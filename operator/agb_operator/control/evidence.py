@@ -50,7 +50,7 @@ class Gatherer:
         )
         if contradicts_a_call(session, seen, remembered.called):
             seen = await client.observe(session.session_id)
-        self.memory.note_look(session, seen.state, client=client, witness=given.evidence.witness)
+        self.memory.note_look(session, seen.state, client=client)
         given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(session), seen=seen)
         return self.key(given, client)
 
@@ -71,7 +71,7 @@ class Gatherer:
                 seen = await client.observe(other.session_id)
             except TerminalError:
                 continue  # that is between AGB and the other one
-            self.memory.note_look(other, seen.state, client=client, witness=client.witness(other.session_id))
+            self.memory.note_look(other, seen.state, client=client)
             if seen.state != SessionState.NOT_FOUND:
                 return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
             vanished += 1

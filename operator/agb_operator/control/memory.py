@@ -8,7 +8,7 @@ from typing import Final
 
 from ..agb.client import Created, SessionClient
 from ..model.event import Event
-from ..model.resource import AgbSession, ObjectKey, SecretRef
+from ..model.resource import AgbSession, ObjectKey
 from ..model.states import SessionState
 from ..model.status import OperationType, SessionStatus
 from ..policy.plan import Action, Recalled
@@ -116,8 +116,8 @@ class _Sight:
     moments: list[float] = field(default_factory=list)
     seen_at: float = float("-inf")
     """When it last saw any of them."""
-    proven_for: set[tuple[str, SecretRef | None]] = field(default_factory=set)
-    """Where the key has taken the place of another one and sees what that one saw: both belong to one account."""
+    shares_with: set[SessionClient] = field(default_factory=set)
+    """The keys whose place this one has taken, and of which it has seen a session: they open the same account."""
 
     def note(self, key: ObjectKey, now: float, *, sees: bool) -> None:
         """Note whether a resource's session is seen at this time."""
@@ -189,18 +189,19 @@ class Memory:
             owner=owner,
         )
 
-    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient, witness: str = "") -> None:
+    def note_look(self, session: AgbSession, state: SessionState, *, client: SessionClient) -> None:
         """Note what a look through a client has found."""
         now, key = self._clock(), session.key
-        if self._client_of.get(key) != client:
+        before = self._client_of.get(key)
+        if before != client:
             self._leave(key)
             self._client_of[key] = client
         sight = self._sights.setdefault(client, _Sight())
         self.of(session).note_state(state, now, saw_another_at=sight.seen_at)
         if state != SessionState.NOT_FOUND:
             sight.note(key, now, sees=True)
-            if session.status.seen_with not in ("", witness):
-                sight.proven_for.add((session.key.namespace, session.secret))
+            if before not in (None, client) and before.witness(session.session_id) == session.status.seen_with:
+                sight.shares_with.add(before)
         elif session.status.session_status:  # one that nobody ever saw has not vanished
             sight.note(key, now, sees=False)
         else:
@@ -211,9 +212,11 @@ class Memory:
         return self.of(session).missing_looks > 0
 
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
-        """Tell whether the key that took the place of a resource's key before has seen one of that key's sessions."""
-        sight = self._sights.get(client)
-        return sight is not None and (session.key.namespace, session.secret) in sight.proven_for
+        """Tell whether the key has seen a session of the key that last saw a resource's."""
+        sight, session_id = self._sights.get(client), session.session_id
+        return sight is not None and any(
+            other.witness(session_id) == session.status.seen_with for other in sight.shares_with
+        )
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
@@ -221,5 +224,5 @@ class Memory:
         if client is None or sight is None:
             return
         sight.forget(key)
-        if not sight.seen and not sight.missing and not sight.proven_for:
+        if not sight.seen and not sight.missing:
             del self._sights[client]
