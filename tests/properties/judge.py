@@ -9,7 +9,7 @@ Owns the rules that hold at every moment, whatever goes wrong around the operato
 - A resource never reports another session while the one it reported lives.
 - No session is released while its resource lives and reports it, nor touched at all if it is somebody else's.
 - No session is asked for while the one that its resource reports lives.
-- No operator asks more than `BUSY` questions within a minute.
+- No operator asks more than `BUSY` questions within a minute for each of its resources.
 - No pass ends in an unforeseen way.
 
 The harm that people would notice is counted, too, see `Harm`.
@@ -29,6 +29,7 @@ from typing import Any, Final
 import httpx
 
 from agb_simulator import SimulatorControl
+from integration.world import KEY
 from simulated import loop_time
 
 LATELY: Final = 30.0
@@ -38,8 +39,10 @@ LEGAL_FROM: Final = {
     "resumeSessionAsync": "PAUSED",
     "releaseSessionAsync": "RUNNING",
 }
-BUSY: Final = 1200
-"""Requests to AGB in a minute, by one operator that has a handful of resources; a walk without an end makes 3,000."""
+BUSY: Final = 120
+"""Requests to AGB in a minute, for each resource; who has few may make as many as for `FEW`."""
+FEW: Final = 10
+"""A walk without an end makes 3,000 requests in a minute."""
 UID: Final = "agb-operator-uid"
 
 
@@ -58,6 +61,7 @@ class Judge(logging.Handler):
     Attributes:
         counts: how often each harm was done.
         foreign: ids of sessions that are no operator's business.
+        home: the account in which the resources' sessions belong.
     """
 
     def __init__(self, control: SimulatorControl, objects: Mapping[Any, Mapping[str, Any]]) -> None:
@@ -65,10 +69,11 @@ class Judge(logging.Handler):
         self.complaints: list[str] = []
         self.counts: Counter[Harm] = Counter(dict.fromkeys(Harm, 0))
         self.foreign: set[str] = set()
+        self.home = control.add_key(KEY)
         self.relabelled: dict[str, str] = {}
         """Whose the sessions are that somebody has taken the labels from: resource UIDs by session id."""
         self._objects = objects
-        self._asked: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=BUSY))
+        self._asked: dict[int, deque[float]] = defaultdict(deque)
         self._seconds: list[str] = []
         self._control = control
         self._told: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
@@ -124,18 +129,21 @@ class Judge(logging.Handler):
             self.complaints.append(f"{loop_time():.3f}: {endpoint} of {session_id} without a look; told was {known}")
 
     def _hurried(self, operator: int) -> None:
-        asked = self._asked[operator]
-        if len(asked) == BUSY and loop_time() - asked[0] < 60.0:
-            self.complaints.append(f"{loop_time():.3f}: {BUSY} requests in {loop_time() - asked[0]:.1f} s")
+        asked, now = self._asked[operator], loop_time()
+        asked.append(now)
+        while asked[0] < now - 60.0:
+            asked.popleft()
+        if len(asked) > BUSY * max(FEW, len(self._objects)):
+            self.complaints.append(f"{now:.3f}: {len(asked)} requests in {now - asked[0]:.1f} s")
             asked.clear()
-        asked.append(loop_time())
 
     def _created(self, request: httpx.Request) -> None:
         uid = json.loads(json.loads(request.content)["labels"])[UID]
-        there = [s["sessionId"] for s in self._live() if self.owner(s) == uid]
-        if there:
+        theirs = [s for s in self._live() if self.owner(s) == uid]
+        # What a key of another account has left there, a resource can only tell of.
+        if there := [s["sessionId"] for s in theirs if s["account"] == self.home]:
             self._seconds.append(f"{loop_time():.3f}: a session for {uid} is asked for, which has {there}")
-        if self._reported(uid) in there:
+        if self._reported(uid) in [s["sessionId"] for s in theirs]:
             self._harmed(Harm.CREATED, f"one for {uid}, which reports {self._reported(uid)} that lives")
 
     def _released(self, session_id: str) -> None:

@@ -107,7 +107,7 @@ class LyingWorld(RoughWorld):
         """Do as the messages say: confirm that a session is lost, or let one be that no key of ours reaches."""
         there = self.ours()
         for session in self.resources():
-            if not session.session_id or session.session_id in there or session.abandoned:
+            if not session.session_id or session.session_id in there:
                 continue
             stalled, ready = session.status.condition("Stalled"), session.status.condition("Ready")
             strayed = any(s["sessionId"] == session.session_id for s in self.live())

@@ -155,7 +155,7 @@ class RoughWorld(World):
         self.rough: Final = RoughCluster(self.gate)
         super().__init__(cluster=self.rough, wall=self.wall, **options)
         self.rough.judge = self.judge
-        self.home: Final = self.control.add_key(KEY)
+        self.home: Final = self.judge.home
 
     @property
     def judge(self) -> Judge:
