@@ -108,6 +108,19 @@ async def test_rows_without_a_status_stop_no_pause() -> None:
         world.assert_clean()
 
 
+async def test_rows_without_a_status_cost_one_look_at_each_session_in_five_minutes_at_rest() -> None:
+    async with World() as world:
+        sessions = await fleet(world, 20)
+        world.control.add_fault(StatusValue(status=None), endpoint="ListSession")
+        await asyncio.sleep(120)
+        world.control.clear_requests()
+        await asyncio.sleep(3000)
+
+        assert 20 * 8 <= world.calls("getSession") <= 20 * 10
+        world.control.act(sessions["s0"], "pause")
+        await world.until(lambda: world.calls("resumeSessionAsync") == 1, within=400.0)
+
+
 async def test_a_look_that_answers_for_another_session_is_no_answer() -> None:
     async with World() as world:
         world.apply(sessionId=world.control.add_session(KEY))

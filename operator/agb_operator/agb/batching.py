@@ -69,6 +69,8 @@ class BatchedObserver:
     async def observe_all(self, client: SessionClient, sessions: Mapping[str, bool]) -> dict[str, Observation]:
         """Look at many settled sessions; every answer is taken after this call began.
 
+        Where the list says no status, getSession is asked, once in five minutes for each session.
+
         Args:
             client: the account's calls, within their limits.
             sessions: ids, each with whether the session was created by this operator.
@@ -82,7 +84,7 @@ class BatchedObserver:
         looks = self._of(client)
         now = loop_time()
         asked = [
-            looks.ask(client, session_id, not_before=now, labelled=labelled)
+            looks.ask(client, session_id, not_before=now, labelled=labelled, at_rest=True)
             for session_id, labelled in sessions.items()
         ]
         try:

@@ -20,6 +20,8 @@ from .pages import PageWalk
 _PAGES_PER_SECOND: Final = 10
 """What walking may cost in the long run, in calls a second: it sets how long a walk's answers are good."""
 _LONGEST_GOOD: Final = 5.0
+WORDLESS_FOR: Final = 300.0
+"""Seconds between looks by getSession at a session at rest whose row in the list says no status."""
 _CONCURRENT_GETS: Final = 16
 
 
@@ -33,6 +35,7 @@ class Waiter:
     session_id: str
     good_from: float
     labelled: bool
+    at_rest: bool
     answer: asyncio.Future[Observation]
 
 
@@ -106,6 +109,8 @@ class Batcher:
         self._own: _Listing = _Listing(own_labels, pages=like._own.pages if like else 1)
         self._all: _Listing = _Listing({}, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
+        self._wordless: dict[str, Observation | None] = {}
+        """What getSession said of sessions whose rows come without a status, None before it was asked."""
         self._batch: list[Waiter] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._gets = asyncio.Semaphore(_CONCURRENT_GETS)
@@ -116,13 +121,18 @@ class Batcher:
         roll.asked_at.append(loop_time())
         return self._good(session_id, roll.good_from(not_before))
 
-    def ask(self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool) -> Waiter:
-        """Collect a look; its answer comes, or fails with an `AgbError`."""
+    def ask(
+        self, client: SessionClient, session_id: str, *, not_before: float, labelled: bool, at_rest: bool = False
+    ) -> Waiter:
+        """Collect a look; its answer comes, or fails with an `AgbError`.
+
+        One `at_rest` is content with an answer of up to `WORDLESS_FOR` if the list has no word on the session.
+        """
         loop = asyncio.get_running_loop()
         if not self._batch:
             loop.call_later(self._window, self._serve_batch, client)
         roll = self._own if labelled else self._all
-        look = Waiter(session_id, roll.good_from(not_before), labelled, loop.create_future())
+        look = Waiter(session_id, roll.good_from(not_before), labelled, at_rest, loop.create_future())
         self._batch.append(look)
         return look
 
@@ -198,7 +208,7 @@ class Batcher:
                 self._get(client, roll.take_out())
                 return
         roll.pages = walk.walked
-        self._forget_old()
+        self._forget_old(walk.listed)
         # Those who could have been served by every page of this lap, and were by none, are not in the list.
         self._get(client, roll.take_out(asked_by=started))
         if not roll.deserves_walk(len(roll.waiting)):
@@ -206,7 +216,11 @@ class Batcher:
 
     def _note(self, page: Listed) -> None:
         """Keep what a page tells, and serve those for whom it is good enough, whichever list they wait for."""
-        for seen in filter(lambda row: row.status, page.sessions):  # a row without one says nothing: it is asked
+        for seen in page.sessions:
+            if not seen.status:
+                self._note_wordless(seen.session_id)
+                continue
+            self._wordless.pop(seen.session_id, None)
             self._seen[seen.session_id] = seen
             for roll in (self._own, self._all):
                 for look in list(roll.waiting.get(seen.session_id, ())):
@@ -214,9 +228,24 @@ class Batcher:
                         roll.drop(look)
                         _answer(look, seen)
 
-    def _forget_old(self) -> None:
+    def _note_wordless(self, session_id: str) -> None:
+        """Serve those at rest by what the session itself has said lately; all others ask it."""
+        said = self._wordless.setdefault(session_id, None)
+        for roll in (self._own, self._all):
+            for look in list(roll.waiting.get(session_id, ())):
+                if look.at_rest and said is not None and said.taken_at > loop_time() - WORDLESS_FOR:
+                    roll.drop(look)
+                    _answer(look, said)
+
+    def _forget_old(self, listed: set[str]) -> None:
         since = loop_time() - _LONGEST_GOOD
         self._seen = {session_id: seen for session_id, seen in self._seen.items() if seen.taken_at >= since}
+        since = loop_time() - WORDLESS_FOR
+        self._wordless = {
+            session_id: said
+            for session_id, said in self._wordless.items()
+            if session_id in listed or (said is not None and said.taken_at >= since)
+        }
 
     def _get(self, client: SessionClient, looks: Iterable[Waiter]) -> None:
         """Look by getSession: once for each session, however many ask."""
@@ -232,6 +261,8 @@ class Batcher:
                 if all(look.answer.done() for look in askers):
                     return
                 seen = await client.observe(session_id)
+            if session_id in self._wordless:
+                self._wordless[session_id] = seen
             for look in askers:
                 _answer(look, seen)
         except AgbError as error:
