@@ -140,6 +140,14 @@ class Metrics:
         )
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
+    def show_strays(self, count: Callable[[], int]) -> None:
+        """Show how many sessions are nobody's, read at each scrape; to be called once at most."""
+        Gauge(
+            "agb_sessions_without_resource",
+            "Living AGB sessions that carry this cluster's label and the UID of no AgbSession, as last looked for.",
+            registry=self._registry,
+        ).set_function(count)
+
     def show_schedules(self, *, asks: Counts, invalid: Counts, unsettled: Counts, wanted: Counts) -> None:
         """Show what schedules ask for and what is wanted of sessions, read at each scrape; to be called once."""
         for name, documentation, labels, counts in (

@@ -66,6 +66,7 @@ class RunningOperator:
         leads: Callable[[], bool] = lambda: True,
         wall: Callable[[], datetime] = wall,
         schedules: SchedulesCome = SchedulesCome.LISTED,
+        cluster_name: str = "test",
     ) -> None:
         self.cluster = cluster
         self._schedules_come = schedules
@@ -75,7 +76,7 @@ class RunningOperator:
                 workers=workers,
                 api_qps=qps,
                 api_burst=round(qps) or 1,
-                cluster_name="test",
+                cluster_name=cluster_name,
                 api_key=ApiKey(own_key) if own_key else None,
                 default_key_namespaces=own_key_namespaces,
             ),
@@ -96,6 +97,7 @@ class RunningOperator:
         parts = (
             self.parts.workers,
             self.parts.resync,
+            self.parts.strays,
             self.parts.event_recorder,
             self.parts.edges,
         )  # no relist: this watch misses nothing

@@ -91,6 +91,7 @@ class Gatherer:
         if found and session.session_id:
             # Lists may be old, and a release is for good.
             found = [await client.observe(found[0].session_id), *found[1:]]
+        remembered.duplicated = remembered.duplicated and bool(found)
         return replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(session))
 
     async def _labelled(self, given: Input, session_id: str, client: SessionClient) -> Input:

@@ -79,6 +79,10 @@ class Remembered:
     created: Created | None = None
     labels_in_doubt: bool = False
     """SetLabel was called, and the status that says so has not been written."""
+    duplicated: bool = False
+    """A living session carries the resource's UID and is not the one that it names, until a look-up finds none."""
+    left_behind: str = ""
+    """A living session that was made for a resource of this name that is no more; "" for none."""
     look_up_at: float = float("-inf")
     """When the next look-up of duplicates may come, after one that failed."""
     status_refused: bool = False
@@ -186,6 +190,8 @@ class Memory:
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             look_up_rests=max(0.0, remembered.look_up_at - now),
             labels_in_doubt=remembered.labels_in_doubt,
+            duplicated=remembered.duplicated,
+            left_behind=remembered.left_behind,
             owner=owner,
         )
 

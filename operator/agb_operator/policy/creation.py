@@ -192,9 +192,11 @@ def after_the_step(given: Input, draft: Draft) -> Draft:
 
 def _look_up_when_due(given: Input, draft: Draft) -> Draft:
     session, since = given.session, given.recalled.since_create
-    if not session.status.may_have_duplicates or session.observe_only or session.deleting or draft.status is None:
+    suspected = session.status.may_have_duplicates or given.recalled.duplicated
+    if not suspected or session.observe_only or session.deleting or draft.status is None:
         return draft
-    wait = max(LABELS_SHOW - (since or 0.0), given.recalled.look_up_rests)
+    fresh = LABELS_SHOW - (since or 0.0) if session.status.may_have_duplicates else 0.0
+    wait = max(fresh, given.recalled.look_up_rests)
     if wait <= 0:
         return replace(draft, action=Action.LOOK_UP)
     return replace(draft, requeue=wait if draft.requeue is None else min(draft.requeue, wait))

@@ -81,6 +81,10 @@ class Recalled:
     """Labels were sent, and no status that says which has been written since."""
     owner: str = ""
     """The resource that manages the session instead, "" when none does."""
+    duplicated: bool = False
+    """A living session carries the resource's UID and is not the one that it names."""
+    left_behind: str = ""
+    """A living session that was made for a resource of this name that is no more; "" for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +172,11 @@ OVERRULED: Final = (
     "spec.paused is true and has no effect while spec.override says Running; to pause the session now, remove "
     "spec.override."
 )
+LEFT_BEHIND: Final = (
+    "Session {session} lives, too: it was made for an AgbSession of this name that is no more (one that was restored "
+    "without its status, or deleted alone). Nothing is done with it. To go on with it, delete this resource and create "
+    "one with spec.sessionId {session}."
+)
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "
     f'or annotate the resource with {ABANDON_ANNOTATION}="true".'
@@ -186,6 +195,11 @@ def finish(given: Input, draft: Draft) -> Plan:
         if before.why == OVERRIDE and not before.ready.message.endswith(OVERRULED):
             # spec.paused has turned true under the override; one that is renewed has been told of.
             events = (*events, Event(reason="OverrideInForce", message=OVERRULED, warning=True))
+    if (left := given.recalled.left_behind) and not session.deleting:
+        text = LEFT_BEHIND.format(session=left)
+        if text not in session.status.ready.message:
+            events = (*events, Event(reason="SessionLeftBehind", message=text, warning=True))
+        ready = replace(ready, message=f"{ready.message} {text}")
     drafts = {"Ready": ready, "Paused": paused}
     if draft.blocks and given.desired == DesiredState.GONE:
         text = f"{ready.message} {WAYS_OUT}"

@@ -33,6 +33,7 @@ from ..control.schedule_reconciler import ScheduleReconciler, ScheduleWriter
 from ..control.schedule_store import ScheduleStore
 from ..control.status_writer import SessionWriter, StatusWriter
 from ..control.store import Store
+from ..control.strays import Strays
 from ..control.workers import Workers, hung_after, pass_deadline
 from ..metrics import Metrics
 from ..model.clock import Clock
@@ -41,7 +42,7 @@ from ..model.schedule import KIND as SCHEDULE
 from ..shares import Tenant
 from .health import Check, Progress
 from .logs import hide
-from .settings import Settings
+from .settings import DEFAULT_CLUSTER_NAME, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Parts:
     workers: Workers
     resync: Resync
     relist: Relist
+    strays: Strays
     informer: Informer
     schedules: ScheduleInformer
     edges: EdgeClock
@@ -99,6 +101,7 @@ class Parts:
             "events": self.event_recorder.run,
             "resync": self.resync.run,
             "relist": self.relist.run,
+            "strays": self.strays.run,
             "clock": self.edges.run,
             **more,
         }
@@ -231,6 +234,17 @@ def assemble(
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
+    strays = Strays(
+        store=store,
+        memory=memory,
+        queue=queue,
+        credentials=credentials,
+        own_labels=own_labels(settings.cluster_name),
+        namespaces=settings.namespaces,
+        clock=clock,
+    )
+    if settings.cluster_name != DEFAULT_CLUSTER_NAME:  # several installations may share an account under that name
+        metrics.show_strays(strays.nobodys)
     metrics.show(
         phases=store.phases,
         stalled=store.stalled,
@@ -253,6 +267,7 @@ def assemble(
         workers=workers,
         resync=resync,
         relist=relist,
+        strays=strays,
         informer=informer,
         schedules=schedule_informer,
         edges=edges,

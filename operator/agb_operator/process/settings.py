@@ -26,6 +26,10 @@ _CLUSTER_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])
 _ADDRESS: Final = re.compile(r"(?P<host>[^\s:\[\]/@]+|\[[0-9A-Fa-f:.%]+\]|):(?P<port>\d{1,5})", re.ASCII)
 
 
+DEFAULT_CLUSTER_NAME: Final = "kubernetes"
+"""Several installations may share an account under this name."""
+
+
 class LogFormat(StrEnum):
     """How a log record is written."""
 
@@ -73,7 +77,7 @@ class Settings:
     leader_election: bool = True
     lease_namespace: str = "default"
     lease_name: str = "agb-operator"
-    cluster_name: str = "kubernetes"
+    cluster_name: str = DEFAULT_CLUSTER_NAME
     log_format: LogFormat = LogFormat.TEXT
     log_level: str = "info"
     api_key: ApiKey | None = None
