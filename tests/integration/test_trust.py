@@ -97,6 +97,36 @@ async def test_a_list_that_is_behind_causes_no_second_pause_and_is_not_repeated_
         world.assert_clean()
 
 
+async def test_labels_set_after_a_pause_make_no_old_list_believed() -> None:
+    async with World(transition=2.0) as world:
+        sessions = await fleet(world, 20)
+        await asyncio.sleep(30)
+        world.control.add_fault(StaleList(seconds=12.0), endpoint="ListSession")
+        for name in sessions:
+            world.patch(name, paused=True, labels={"team": "a"})
+        await asyncio.sleep(60)
+
+        assert all(world.reason(name) == "Paused" for name in sessions)
+        assert world.calls("SetLabel") == 20
+        assert world.calls("pauseSessionAsync") == 20
+        world.assert_clean()
+
+
+async def test_an_empty_look_up_under_a_key_that_does_not_see_the_session_proves_no_duplicate_gone() -> None:
+    async with World() as world:
+        await fleet(world, 3)
+        await asyncio.sleep(90)
+        world.control.add_fault(LostAnswer(late=45.0), endpoint="createSession", count=1)
+        world.apply(imageId=IMAGE)
+        await world.ready("Running")
+        lie = world.control.add_fault(OtherAccount())
+        await asyncio.sleep(200)
+        assert world.calls("createSession") == 5
+        assert len(world.live()) == 5
+        world.control.remove_fault(lie)
+        await world.until(lambda: len(world.live()) == 4, within=150.0)
+
+
 async def test_rows_without_a_status_stop_no_pause() -> None:
     async with World() as world:
         sessions = await fleet(world, 20)

@@ -201,7 +201,9 @@ class Reconciler:
 
     async def _call(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
         session_id, session = given.session.session_id, given.session
-        remembered.called = plan.action
+        before = remembered.called
+        if plan.action != Action.SET_LABELS:  # labels leave the state as the call before has made it
+            remembered.called = plan.action
         try:
             match plan.action:
                 case Action.PAUSE:
@@ -215,7 +217,7 @@ class Reconciler:
                     accepted = await client.set_labels(session_id, session.session_labels(self.cluster_name))
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
-                remembered.called = None
+                remembered.called = before
             raise
         finally:
             remembered.called_at = self.clock.now()
@@ -285,11 +287,8 @@ class Reconciler:
         doing = "a look" if attempted == Action.NONE else str(attempted)
         # The breaker or the answer that closed the key has been heard of once: not for every resource again.
         self._note_error(given, error, f"{doing} failed", logging.WARNING if told is None else logging.DEBUG)
-        retry = (
-            backoff.retry_delay(remembered.agb.count, draw=self.clock.jitter())
-            if told is None
-            else backoff.told_delay(told, draw=self.clock.jitter())
-        )
+        draw, failures = self.clock.jitter(), remembered.agb.count
+        retry = backoff.retry_delay(failures, draw=draw) if told is None else backoff.told_delay(told, draw=draw)
         given = replace(given, now=self.clock.wall(), recalled=self.memory.recall(given.session))
         return on_error(given, error, retry=retry, attempted=attempted)
 

@@ -23,7 +23,7 @@ from ..model.status import (
 )
 from .backoff import BELIEVE_AFTER, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Absence, absence
+from .proof import Absence
 from .transitions import finished, unexpected
 from .wording import decider, new_one_waits, of_look, of_no_look
 
@@ -34,7 +34,7 @@ _MOVING: Final = (SessionState.STARTING, SessionState.PAUSING, SessionState.RESU
 def session_absent(given: Input, seen: Observation) -> Draft:
     """Report a session that is gone, or have a new one take its place."""
     session = given.session
-    if (doubt := _doubt(given, seen)) is not None:
+    if (doubt := _doubt(given)) is not None:
         return doubt
     if _may_recreate(given):
         return _recreated(given, seen)
@@ -78,32 +78,21 @@ def _recreated(given: Input, seen: Observation) -> Draft:
     return replace(draft, reconciling=True, requeue=0.0, events=(event,))
 
 
-def _doubt(given: Input, seen: Observation) -> Draft | None:
+def _doubt(given: Input) -> Draft | None:
     """Hold back while "not found" may be a passing mistake: one look, or a key that suddenly sees nothing."""
-    recalled = given.recalled
-    if seen.state != SessionState.NOT_FOUND:
-        return None
-    verdict = absence(
-        given.session,
-        given.evidence,
-        looks=recalled.missing_looks,
-        lasts=recalled.missing_for,
-        vouched=recalled.vouched,
-        vanished_together=recalled.mass_loss,
-    )
-    match verdict:
-        case Absence.BELIEVED:
+    match given.absence:
+        case None | Absence.BELIEVED:
             return None
         case Absence.UNVOUCHED:
             return Draft(action=Action.ASK_OTHERS)
         case Absence.TOO_EARLY:
-            return Draft(requeue=max(BELIEVE_AFTER - recalled.missing_for, 1.0))
+            return Draft(requeue=max(BELIEVE_AFTER - given.recalled.missing_for, 1.0))
         case Absence.OTHER_KEY:
             return _seen_by_another_key(given)
         case Absence.KEY_SUSPECT:
             return _key_suspect(given)
-        case _:
-            assert_never(verdict)
+        case never:
+            assert_never(never)
 
 
 def _seen_by_another_key(given: Input) -> Draft:
@@ -180,7 +169,7 @@ def session_ended(given: Input, seen: Observation) -> Draft:
     """Let go of a resource that is being deleted: its session is gone, and no other carries its UID."""
     last = given.session.status.operation
     released = last is not None and last.type == OperationType.RELEASE
-    if not released and (doubt := _doubt(given, seen)) is not None:
+    if not released and (doubt := _doubt(given)) is not None:
         return doubt
     if given.session.image_id and given.found is None:
         return Draft(action=Action.LOOK_UP)
@@ -194,7 +183,7 @@ def observe_only(given: Input, seen: Observation) -> Draft:
     if seen.state == SessionState.UNKNOWN:
         return unexpected(given, seen)
     if seen.state in (SessionState.NOT_FOUND, SessionState.RELEASED):
-        if (doubt := _doubt(given, seen)) is not None:
+        if (doubt := _doubt(given)) is not None:
             return doubt
         message = _lost_message(given, seen)
         ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_NOT_FOUND, message=message)

@@ -17,7 +17,7 @@ from ..model.states import Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
 from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Ownership
+from .proof import Absence, Ownership
 from .wording import begun, of_look, of_no_look
 
 
@@ -177,7 +177,8 @@ def after_the_step(given: Input, draft: Draft) -> Draft:
     if draft.action not in (Action.NONE, Action.REMOVE_FINALIZER):
         return draft
     if given.found is None:
-        return _look_up_when_due(given, draft)
+        # A key that may not be the session's finds nothing, and that proves nothing.
+        return _look_up_when_due(given, draft) if given.absence in (None, Absence.BELIEVED) else draft
     duplicates = living(given.found)
     if duplicates and given.ownership == Ownership.OURS:
         return _end_duplicate(given, draft, duplicates[0])

@@ -13,10 +13,10 @@ from typing import Final
 
 from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
-from ..model.states import DesiredState, Observation
+from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
 from .intent import OVERRIDE, Intent
-from .proof import Evidence, Ownership, ownership
+from .proof import Absence, Evidence, Ownership, absence, ownership
 
 
 class Action(StrEnum):
@@ -110,6 +110,20 @@ class Input:
         """Whose session it is that carries the labels in `evidence`."""
         since_create = self.recalled.since_create
         return ownership(self.session, self.evidence, cluster_name=self.cluster_name, since_create=since_create)
+
+    @property
+    def absence(self) -> Absence | None:
+        """What it is worth that the look found no such session; None when it found one."""
+        if self.seen is None or self.seen.state != SessionState.NOT_FOUND:
+            return None
+        return absence(
+            self.session,
+            self.evidence,
+            looks=self.recalled.missing_looks,
+            lasts=self.recalled.missing_for,
+            vouched=self.recalled.vouched,
+            vanished_together=self.recalled.mass_loss,
+        )
 
     @property
     def desired(self) -> DesiredState:
