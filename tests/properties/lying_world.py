@@ -20,6 +20,8 @@ OTHERS: Final[tuple[dict[str, Any], ...]] = (
     {UID: "uid-elsewhere", "agb-operator-cluster": "elsewhere", "agb-operator-name": "s0"},
 )
 """Labels of the sessions that others have: in each account, one of each kind."""
+LOOKED_AT_AGAIN: Final = 130.0
+"""Seconds after which each session, and the Secret, has been looked at again."""
 OLDEST: Final = 12.0
 """Seconds by which lists and labels may be behind."""
 
@@ -69,9 +71,16 @@ class LyingWorld(RoughWorld):
         fault = self.control.add_fault(OtherAccount(account=account))
         await asyncio.sleep(seconds)
         self.control.remove_fault(fault)
+        await asyncio.sleep(LOOKED_AT_AGAIN)  # several such times in a row are as one that lasts longer
 
     async def use_the_key_of_a_stranger(self, *, seconds: float) -> None:
-        """Let people put another account's key into the Secret, and put it right after a while."""
+        """Let people put another account's key into the Secret, and put it right after a while.
+
+        What a create whose answer was lost has left in the account from before can only be told of, so none is in the
+        making meanwhile.
+        """
+        if not self.has_what_it_wants():
+            return
         before = self.cluster.secrets.get((NAMESPACE, SECRET))
         self.cluster.put_secret(NAMESPACE, SECRET, apiKey=STRANGER)
         await asyncio.sleep(seconds)
@@ -79,6 +88,7 @@ class LyingWorld(RoughWorld):
             del self.cluster.secrets[NAMESPACE, SECRET]
         else:
             self.cluster.secrets[NAMESPACE, SECRET] = before
+        await asyncio.sleep(LOOKED_AT_AGAIN)  # until then the Secret's key is the stranger's for the operator
 
     # Labels
 
