@@ -7,6 +7,7 @@ access log) keeps the cost of a request small, because benchmarks share the mach
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from aiohttp import web
 
@@ -18,7 +19,9 @@ SHUTDOWN = 1.0
 
 
 class Server:
-    """Serves `api` on `host`:`port`; port 0 takes a free one. Use as an async context manager.
+    """Serves `api` on `host`:`port`; port 0 takes a free one, no host is every interface, IPv4 and IPv6.
+
+    Use as an async context manager.
 
     Raises OSError on entry when the address cannot be had.
     """
@@ -32,12 +35,21 @@ class Server:
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=SHUTDOWN)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self.port, backlog=1024).start()
+            await self._site().start()
         except OSError:
             await self._runner.cleanup()
             raise
         self.port = self._runner.addresses[0][1]
         return self
+
+    def _site(self) -> web.BaseSite:
+        if self._host:
+            return web.TCPSite(self._runner, self._host, self.port, backlog=1024)
+        # One socket for both families, so that port 0 means one port; IPv4 alone where there is no IPv6.
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        listening = socket.create_server(("", self.port), family=family, dualstack_ipv6=both, backlog=1024)
+        return web.SockSite(self._runner, listening, backlog=1024)
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
@@ -45,7 +57,7 @@ class Server:
     @property
     def address(self) -> str:
         """The base URL, such as `http://127.0.0.1:8090`."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = f"[{self._host}]" if ":" in self._host else self._host or "127.0.0.1"
         return f"http://{host}:{self.port}"
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

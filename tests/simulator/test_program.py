@@ -217,3 +217,12 @@ def test_help_teaches() -> None:
     words = " ".join(done.stdout.split())
     for word in ("--transition", "AGB_ENDPOINT", "/_sim/", "Do not expose it"):
         assert word in words
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_without_a_host_it_serves_ipv4_and_ipv6() -> None:
+    with simulator("--host", "") as running:
+        port = httpx.URL(running.address).port
+        for host in ("127.0.0.1", "[::1]"):
+            answer = httpx.get(f"http://{host}:{port}/_sim/settings", trust_env=False)
+            assert answer.status_code == 200
