@@ -63,6 +63,7 @@ def metrics_page() -> str:
         unsettled=lambda: {("ns",): 1},
         wanted=lambda: {("ns", "Paused", "Spec"): 1},
     )
+    metrics.show_strays(lambda: 1)
     metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 1.0)
     metrics.api_call("getSession", "200", 0.1)

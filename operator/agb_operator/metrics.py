@@ -144,7 +144,7 @@ class Metrics:
         """Show how many sessions are nobody's, read at each scrape; to be called once at most."""
         Gauge(
             "agb_sessions_without_resource",
-            "Living AGB sessions that carry this cluster's label and the UID of no AgbSession, as last looked for.",
+            "Living sessions with this cluster's label and the UID of no AgbSession; only where --cluster-name is set.",
             registry=self._registry,
         ).set_function(count)
 

@@ -38,6 +38,7 @@ def exported() -> str:
         unsettled=lambda: {("ml",): 1},
         wanted=lambda: {("ml", "Paused", "Schedule"): 1},
     )
+    metrics.show_strays(lambda: 1)
     metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.api_call("getSession", "200", 0.1)

@@ -26,6 +26,8 @@ from simulated import SimulatedTransport, loop_time
 
 PATIENCE: Final = 3 * 3600.0
 """Seconds within which all is in order once nothing goes wrong any more: a lost session is replaced 3 times an hour."""
+STRAYS_TOLD: Final = 700.0
+"""Seconds after which a resource has been told of a session that lives beside its own: two rounds of looking."""
 QUIET: Final = 900.0
 """Seconds for which nothing is written in a world that is in order: longer than the slowest look again."""
 
@@ -234,6 +236,7 @@ class RoughWorld(World):
             assert loop_time() < deadline, wrong
             await asyncio.sleep(60.0)
             self._read_messages()
+        await asyncio.sleep(STRAYS_TOLD)
         writes, settled = self.rough.writes, copy.deepcopy(self.cluster.objects)
         await asyncio.sleep(QUIET)
         changed = [(settled[name], body) for name, body in self.cluster.objects.items() if settled[name] != body]

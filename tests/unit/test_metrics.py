@@ -61,6 +61,14 @@ def test_what_schedules_ask_for_and_what_is_wanted_is_read_at_each_scrape(metric
     assert shown['agb_override_changes_total{state="Running"}'] == 1
 
 
+def test_sessions_of_no_resource_are_counted_at_each_scrape(metrics: Metrics) -> None:
+    counts = iter((2, 0))
+    metrics.show_strays(lambda: next(counts))
+
+    assert samples(metrics)["agb_sessions_without_resource"] == 2
+    assert samples(metrics)["agb_sessions_without_resource"] == 0
+
+
 def test_an_operation_is_measured_by_its_kind_and_result(metrics: Metrics) -> None:
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.operation("Pause", "Failed", 700.0)
