@@ -54,7 +54,11 @@ def metrics_page() -> str:
     """Render the metrics that the operator exposes, with their types and help texts."""
     metrics = Metrics()
     metrics.show(
-        phases=lambda: {("ns", "Paused"): 1}, stalled=lambda: {("ns", "Lost"): 1}, depth=lambda: 0, open_breakers=dict
+        phases=lambda: {("ns", "Paused"): 1},
+        stalled=lambda: {("ns", "Lost"): 1},
+        depth=lambda: 0,
+        open_breakers=dict,
+        rate_limit=lambda: 0.0,
     )
     metrics.show_seconds(dict)
     metrics.show_schedules(

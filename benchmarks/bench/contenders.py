@@ -22,7 +22,6 @@ class Contender:
     """One program to be measured.
 
     `watches` is false for one that knows nothing of Kubernetes and is told by its arguments what to do.
-    `unlimited` are the arguments for an AGB that sets no limit to requests.
     """
 
     name: str
@@ -30,7 +29,6 @@ class Contender:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     watches: bool = True
-    unlimited: tuple[str, ...] = ()
 
 
 def operator() -> Contender:
@@ -41,8 +39,6 @@ def operator() -> Contender:
         title="agb-operator",
         command=(*command, "--default-key-namespace=*", "--log-level=info", f"--http-address=127.0.0.1:{free_port()}"),
         environment={},
-        # By default it asks for 50 requests a second, which suits accounts with a limit.
-        unlimited=("--api-qps=1000", "--api-burst=1000"),
     )
 
 

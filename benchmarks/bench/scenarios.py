@@ -65,13 +65,13 @@ class Trial:
                 await self._note("c", self._single_flips())
             self._stage.stop()
         if "b" in self._scenarios:
-            if not await self._note("b", self._flips_at_once(limited=False)):
+            if not await self._note("b", self._flips_at_once()):
                 return self.results
             if not await self._note("b-warm", self._flips_while_running()):
                 return self.results
         if "e" in self._scenarios:
             self._stage.limit_rate(RATE)
-            await self._note("e", self._flips_at_once(limited=True))
+            await self._note("e", self._flips_at_once())
         return self.results
 
     async def _note(self, name: str, work: Coroutine[Any, Any, Result]) -> bool:
@@ -167,13 +167,12 @@ class Trial:
             "counts": asdict(since()),
         }
 
-    async def _flips_at_once(self, *, limited: bool) -> Result:
+    async def _flips_at_once(self) -> Result:
         """Start beside a fleet that all asks to be paused."""
         stage = self._stage
         await stage.user.pause_all(stage.sessions, True)
-        arguments = () if limited else stage.contender.unlimited
         async with Fleet(stage.user) as fleet:
-            result = await self._from_start(fleet, stage.size, *arguments)
+            result = await self._from_start(fleet, stage.size)
         return {**result, "paused_at_agb": stage.control.stats()["sessions"].get("PAUSED", 0)}
 
     async def _flips_while_running(self) -> Result:

@@ -75,11 +75,8 @@ def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bo
 @_flag(
     "--api-qps",
     "N",
-    "Requests a second to AGB for each API key, in the long run. AGB publishes no limit; lower it if "
-    "agb_api_throttled_total grows, since every 429 makes the whole key wait.",
-    "50",
+    "Requests a second to AGB that no API key exceeds. Without it the operator finds by itself how many AGB allows.",
 )
-@_flag("--api-burst", "N", "Requests that may go out at once for each API key, after a quiet time.", "100")
 @_flag(
     "--http-address",
     "[HOST]:PORT",

@@ -118,6 +118,7 @@ class Metrics:
         stalled: Counts,
         depth: Callable[[], int],
         open_breakers: Callable[[], Mapping[str, int]],
+        rate_limit: Callable[[], float],
     ) -> None:
         """Show states that live elsewhere, read at each scrape; to be called once."""
         self._registry.register(_Counted("agb_sessions", "AgbSessions by phase.", ("namespace", "phase"), phases))
@@ -138,6 +139,12 @@ class Metrics:
                 lambda: {(kind,): number for kind, number in open_breakers().items()},
             )
         )
+        Gauge(
+            "agb_api_rate_limit",
+            "Calls to AGB a second that are found to be allowed: the lowest of all API keys and kinds of call. +Inf "
+            "while AGB has refused none and --api-qps sets no bound.",
+            registry=self._registry,
+        ).set_function(rate_limit)
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
     def show_strays(self, count: Callable[[], int]) -> None:

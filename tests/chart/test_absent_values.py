@@ -56,7 +56,7 @@ def test_a_default_stands_in_for_nothing_that_was_given(value: str, helm: Helm) 
 
 
 def test_what_is_switched_off_stays_off(helm: Helm) -> None:
-    objects = helm.template("--set=crds.enabled=false,rbac.create=false,replicaCount=0,operator.apiBurst=1")
+    objects = helm.template("--set=crds.enabled=false,rbac.create=false,replicaCount=0")
     assert not {"CustomResourceDefinition", "ClusterRoleBinding"} & {item["kind"] for item in objects}
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
     assert deployment["spec"]["replicas"] == 0

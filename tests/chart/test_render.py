@@ -28,7 +28,7 @@ def settings_of(container: Manifest, tmp_path: Path) -> Settings:
 def test_the_values_show_the_defaults_of_the_operator(helm: Helm, tmp_path: Path) -> None:
     default = Settings()
     settings = settings_of(operator_container(helm.template(namespace=default.lease_namespace)), tmp_path)
-    for setting in ("resync", "workers", "api_qps", "api_burst", "cluster_name", "endpoint", "api_timeout"):
+    for setting in ("resync", "workers", "api_qps", "cluster_name", "endpoint", "api_timeout"):
         assert getattr(settings, setting) == getattr(default, setting), setting
     assert settings.http_address == default.http_address
     assert settings.namespaces == ()
@@ -49,7 +49,6 @@ def test_every_setting_of_the_operator_can_be_reached_by_a_value(helm: Helm, tmp
     assert settings.resync == 90
     assert settings.workers == 64
     assert settings.api_qps == 12.5
-    assert settings.api_burst == 20
     assert settings.lease_namespace == "operators", "namespaceOverride wins over the release's namespace"
     assert settings.lease_name == "agb-main"
     assert settings.cluster_name == "production.eu-1"

@@ -263,7 +263,7 @@ def test_a_fleet_is_moved_by_one_call_each_however_often_the_operator_is_killed(
     operators: Operators, new_tenant: Callable[..., Tenant], kubectl: Kubectl, pausing: bool
 ) -> None:
     # Few calls a second, so that each kill finds resources before, in and after their moves.
-    pace = ("--api-qps=8", "--api-burst=2")
+    pace = ("--api-qps=8",)
     tenant = new_tenant("simulator-key-fleet")
     before, after = ("RUNNING", "PAUSED") if pausing else ("PAUSED", "RUNNING")
     sessions = tenant.control.add_sessions(tenant.key, count=FLEET, status=before)

@@ -31,6 +31,7 @@ def exported() -> str:
         stalled=lambda: {("ml", "DeletionBlocked"): 1},
         depth=lambda: 0,
         open_breakers=lambda: {"credentials": 0, "account": 0, "endpoint": 0},
+        rate_limit=lambda: 50.0,
     )
     metrics.show_schedules(
         asks=lambda: {("ml", "Paused"): 1},

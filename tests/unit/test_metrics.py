@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from math import inf
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -29,11 +30,14 @@ def metrics() -> Metrics:
 def test_sessions_are_counted_at_each_scrape_and_vanish_with_the_last_one(metrics: Metrics) -> None:
     phases: Counter[tuple[str, str]] = Counter({("ml", "Paused"): 2, ("web", "Running"): 1})
     stalled = Counter({("ml", "SessionNotFound"): 1})
-    metrics.show(phases=lambda: phases, stalled=lambda: stalled, depth=lambda: 7, open_breakers=dict)
+    metrics.show(
+        phases=lambda: phases, stalled=lambda: stalled, depth=lambda: 7, open_breakers=dict, rate_limit=lambda: 12.5
+    )
     before = samples(metrics)
     assert before['agb_sessions{namespace="ml",phase="Paused"}'] == 2
     assert before['agb_sessions_stalled{namespace="ml",reason="SessionNotFound"}'] == 1
     assert before["agb_workqueue_depth"] == 7
+    assert before["agb_api_rate_limit"] == 12.5
     del phases["web", "Running"]
     after = samples(metrics)
     assert 'agb_sessions{namespace="ml",phase="Paused"}' in after
@@ -100,7 +104,7 @@ def test_a_server_cannot_grow_the_set_of_codes(metrics: Metrics) -> None:
 def test_ten_thousand_sessions_make_no_more_series_than_phases(metrics: Metrics) -> None:
     words = [str(phase) for phase in Phase]
     phases = Counter(("ml", words[number % len(words)]) for number in range(10_000))
-    metrics.show(phases=lambda: phases, stalled=Counter, depth=lambda: 0, open_breakers=dict)
+    metrics.show(phases=lambda: phases, stalled=Counter, depth=lambda: 0, open_breakers=dict, rate_limit=lambda: inf)
     for number in range(10_000):
         metrics.operation("Pause", "Succeeded", number / 100)
         metrics.reconcile_error("ApiUnavailable")
@@ -111,7 +115,9 @@ def test_ten_thousand_sessions_make_no_more_series_than_phases(metrics: Metrics)
 
 def test_breakers_are_counted_by_kind_and_shown_before_the_first_opens(metrics: Metrics) -> None:
     breakers = {"credentials": 0, "endpoint": 0}
-    metrics.show(phases=Counter, stalled=Counter, depth=lambda: 0, open_breakers=lambda: breakers)
+    metrics.show(
+        phases=Counter, stalled=Counter, depth=lambda: 0, open_breakers=lambda: breakers, rate_limit=lambda: inf
+    )
     assert samples(metrics)['agb_api_breaker_open{kind="credentials"}'] == 0
     breakers["credentials"] = 1
     found = samples(metrics)
@@ -156,6 +162,7 @@ def test_the_page_follows_the_naming_rules(metrics: Metrics) -> None:
         stalled=lambda: {("ml", "SessionConflict"): 1},
         depth=lambda: 0,
         open_breakers=dict,
+        rate_limit=lambda: inf,
     )
     page = metrics.page()[0].decode()
     kinds = dict(re.findall(r"^# TYPE (agb_\w+) (\w+)$", page, re.MULTILINE))

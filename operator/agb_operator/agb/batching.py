@@ -101,7 +101,7 @@ class BatchedObserver:
         lane = caller_lane.get()
         if lane not in lanes:
             before = next(iter(lanes.values()), None)
-            lanes[lane] = Batcher(own_labels=self.own_labels, window=self.window, like=before)
+            lanes[lane] = Batcher(own_labels=self.own_labels, window=self.window, allows=client.allows, like=before)
         return lanes[lane]
 
 

@@ -4,7 +4,7 @@
 and `outcome_unknown` on it says that the call may have been carried out all the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,10 @@ class SessionClient(Protocol):
 
     def witness(self, subject: str) -> str:
         """Name the key of these calls for one subject, a session or a resource, without giving it away."""
+
+    @property
+    def allows(self) -> Callable[[], float]:
+        """Says how many calls a second the account allows, infinitely many as long as nobody knows."""
 
     async def observe(self, session_id: str) -> Observation:
         """Look at one session; one that is not found is an observation (`NOT_FOUND`), not an error."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import InitVar, dataclass, field
 from functools import partial
+from math import inf
 from typing import Final, Protocol
 
 from ..model.budget import Budget
@@ -148,6 +149,10 @@ class Credentials:
             "account": sum(standing.account.open_since is not None for standing in known),
             "endpoint": int(self.guards.endpoint.is_dead),
         }
+
+    def rate_limit(self) -> float:
+        """Give the lowest rate that holds a key's calls back, in calls a second; infinite while none does."""
+        return min((account.guard.bucket.bound for account in self._accounts.values()), default=inf)
 
     def retain(self, used: Collection[tuple[str, SecretRef]]) -> None:
         """Forget the Secrets and accounts that no resource uses any more."""

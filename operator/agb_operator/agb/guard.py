@@ -10,14 +10,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Final
 
 from ..model.clock import Clock
-from ..model.errors import Throttled
+from ..model.errors import AgbError, ApiUnavailable, EndpointUnreachable, NotLeading, Throttled
 from ..shares import Shares
 from .breaker import Place
 from .bucket import PATIENCE, TokenBucket
 from .lanes import Lane, caller_lane
+from .rate import Slowness
 from .replies import Call, Reply
 from .requests import Request, Send
 from .verdicts import Endpoint, Standing
@@ -30,16 +32,16 @@ _LONGEST_BLOCK: Final = 3600.0
 """Seconds of a `Retry-After` that are believed: a garbled header must not stop a key for ever."""
 _FIRST_BLOCK: Final = 1.0
 _LONGEST_GUESS: Final = 60.0
+_TOGETHER: Final = 10.0
+"""Seconds within which two kinds of call that are refused mean that it is the key's limit."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Guards:
     """Makes the guards of one endpoint's keys; all of them share what is known of the endpoint."""
 
-    qps: float
-    """Requests per second that each key may make."""
-    burst: int
-    """Requests of a key that may go at once after a rest."""
+    most: float = inf
+    """Requests per second that no key exceeds, however many AGB would serve."""
     clock: Clock
     on_throttled: Callable[[], None]
     """Told of each answer of the API that asks for fewer requests."""
@@ -57,7 +59,7 @@ class Guards:
             on_refused: told of each answer that refuses the key.
         """
         return Guard(
-            bucket=TokenBucket(qps=self.qps, burst=self.burst, clock=self.clock),
+            bucket=TokenBucket(most=self.most, clock=self.clock),
             connections=self._connections,
             standing=Standing(name=name, endpoint=self.endpoint, clock=self.clock, on_refused=on_refused),
             clock=self.clock,
@@ -75,12 +77,11 @@ class Guard:
     """What is known of the key."""
     clock: Clock
     on_throttled: Callable[[], None]
-    _blocked_at: float = field(init=False)
-    _guess: float = field(init=False, default=_FIRST_BLOCK)
+    _slowness: Slowness = field(init=False, default_factory=Slowness)
+    _refused_at: dict[Call, float] = field(init=False, default_factory=dict)
+    """When the API last asked for fewer calls of this kind."""
+    _guess: dict[Call, float] = field(init=False, default_factory=dict)
     _first_is_back: asyncio.Event | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._blocked_at = self.clock.now()
 
     def around(self, send: Send) -> Send:
         """Put the limits around what sends the key's requests.
@@ -90,6 +91,10 @@ class Guard:
         while a `Retry-After` of the API lasts.
         """
         return partial(self._guarded, send)
+
+    def allows(self) -> float:
+        """Say how many calls a second the key allows, infinitely many as long as nobody knows."""
+        return self.bucket.key.bound
 
     async def _guarded(self, send: Send, request: Request) -> Reply:
         if self._first_is_back is None:
@@ -116,27 +121,76 @@ class Guard:
     async def _attempt(self, send: Send, request: Request) -> Reply:
         place = Place(session=request.session_id, kind="" if request.session_id else request.call.label)
         self.standing.check(place)
-        await self.bucket.take(Lane.PAGES if request.call is Call.LIST else caller_lane.get())
-        async with self.connections.turn(self.standing.name):
-            # What was learned while waiting counts, so the breakers are asked again.
-            with self.standing.attempt(place):
-                sent_at = self.clock.now()
-                try:
-                    reply = await send(request)
-                except Throttled as error:
-                    self._throttled(error, sent_at=sent_at)
-                    raise
-        self._guess = _FIRST_BLOCK
+        lane = Lane.PAGES if request.call is Call.LIST else caller_lane.get()
+        while True:
+            await self.bucket.take(request.call, lane)
+            async with self.connections.turn(self.standing.name):
+                if self.bucket.closed_for(request.call):
+                    self.bucket.give_back(request.call)  # refused to others while this one waited for a connection
+                    continue
+                return await self._sent(send, request, place)
+
+    async def _sent(self, send: Send, request: Request, place: Place) -> Reply:
+        # What was learned while waiting counts, so the breakers are asked again.
+        with self.standing.attempt(place):
+            sent_at = self.clock.now()
+            try:
+                reply = await send(request)
+            except Throttled as error:
+                self._throttled(request.call, error, sent_at=sent_at)
+                raise
+            except (NotLeading, EndpointUnreachable):
+                raise
+            except AgbError as error:
+                self._answered(request.call, sent_at=sent_at, served=not isinstance(error, ApiUnavailable))
+                raise
+        self._answered(request.call, sent_at=sent_at)
         return reply
 
-    def _throttled(self, error: Throttled, *, sent_at: float) -> None:
-        """Block the key, and put into the error for how long."""
+    def _answered(self, call: Call, *, sent_at: float, served: bool = True) -> None:
+        """Learn from an answer that asks for nothing, or from none that is any use."""
+        now, bucket = self.clock.now(), self.bucket
+        seconds = now - sent_at
+        slow = self._slowness.is_slow(call, sent_at=sent_at, now=now)
+        if served:
+            self._guess.pop(call, None)
+            bucket.key.let_through(now, seconds, slow=slow)
+            bucket.kinds[call].let_through(now, seconds, slow=slow)
+        if self._slowness.lasts(call, sent_at=sent_at) and bucket.key.slow_down(now, sent_at=sent_at):
+            self._slowness.slowed_down(call, seconds)
+        bucket.changed()
+
+    def _throttled(self, call: Call, error: Throttled, *, sent_at: float) -> None:
+        """Hold back that kind of call, or the key if another kind was refused lately; put into the error how long."""
         self.on_throttled()
+        now = self.clock.now()
+        is_news = sent_at >= self._refused_at.get(call, -inf)
         if error.retry_after:  # "in 0 seconds" names no time either
-            self.bucket.block(min(error.retry_after, _LONGEST_BLOCK))
-        elif sent_at >= self._blocked_at:
-            # Answers to requests that left before the block began tell nothing new, so they do not prolong it.
-            self._blocked_at = self.clock.now()
-            self.bucket.block(self.clock.jitter() * self._guess)
-            self._guess = min(_LONGEST_GUESS, self._guess * 2)
-        error.retry_after = self.bucket.blocked_for
+            wait = min(error.retry_after, _LONGEST_BLOCK)
+        elif is_news:
+            guess = self._guess.get(call, _FIRST_BLOCK)
+            self._guess[call] = min(_LONGEST_GUESS, guess * 2)
+            wait = self.clock.jitter() * guess
+        else:
+            # Answers to requests that left before the break began tell nothing new, so they do not prolong it.
+            wait = 0.0
+        self._refused_at[call] = now
+        self._hold(call, sent_at=sent_at, wait=wait)
+        error.retry_after = self.bucket.closed_for(call)
+
+    def _hold(self, call: Call, *, sent_at: float, wait: float) -> None:
+        now, bucket = self.clock.now(), self.bucket
+        lately = [each for each, at in self._refused_at.items() if at >= now - _TOGETHER]
+        if len(lately) > 1:
+            bucket.key.close(now, wait=wait)
+            bucket.key.refused(now, sent_at=sent_at, wait=wait)
+            for each in lately:
+                bucket.kinds[each].forget(now)
+        else:
+            bucket.kinds[call].close(now, wait=wait)
+            # It is the key's rate that was too high if that one is being raised.
+            key, kind = bucket.key, bucket.kinds[call]
+            is_the_key = key.met_since(sent_at) or (key.asks_for_more and not kind.asks_for_more)
+            rate = key if is_the_key else kind
+            rate.refused(now, sent_at=sent_at, wait=wait)
+        bucket.changed()

@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 import httpx
 
@@ -74,14 +75,21 @@ class AgbApi:
         # as much as the request.
         self._transport = transport or network(self.endpoint, os.environ)
 
-    def client_of(self, key: ApiKey, *, within: Callable[[Send], Send] = lambda send: send) -> SessionClient:
+    def client_of(
+        self,
+        key: ApiKey,
+        *,
+        within: Callable[[Send], Send] = lambda send: send,
+        allows: Callable[[], float] = lambda: inf,
+    ) -> SessionClient:
         """Return the calls of one key; cheap, and as many as wanted may exist.
 
         Args:
             key: what they are sent with.
             within: puts limits around what sends a request; without it there are none.
+            allows: says how many requests a second these limits let through.
         """
-        return client_over(within(partial(self._send, key)), key.witness)
+        return client_over(within(partial(self._send, key)), key.witness, allows)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from ..model.errors import ApiUnavailable, SessionNotFound
@@ -34,9 +35,11 @@ Send = Callable[[Request], Awaitable[Reply]]
 """Sends a request and gives its accepted answer; raises any `AgbError`."""
 
 
-def client_over(send: Send, witness: Callable[[str], str] = lambda _: "") -> SessionClient:
-    """Give the calls of the key that `send` sends with and that `witness` names."""
-    return _Client(send=send, name_key=witness)
+def client_over(
+    send: Send, witness: Callable[[str], str] = lambda _: "", allows: Callable[[], float] = lambda: inf
+) -> SessionClient:
+    """Give the calls of the key that `send` sends with, that `witness` names, and that so many are allowed of."""
+    return _Client(send=send, name_key=witness, allows=allows)
 
 
 @dataclass(kw_only=True, slots=True, eq=False, weakref_slot=True)
@@ -46,6 +49,7 @@ class _Client:
     send: Send
     """Sends a request of this key, within its limits."""
     name_key: Callable[[str], str]
+    allows: Callable[[], float]
 
     def witness(self, subject: str) -> str:
         return self.name_key(subject)

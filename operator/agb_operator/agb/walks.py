@@ -6,7 +6,7 @@ It owns the choice between `getSession` and walking `ListSession`, the walks, an
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
@@ -19,6 +19,8 @@ from .pages import PageWalk
 
 _PAGES_PER_SECOND: Final = 10
 """What walking may cost in the long run, in calls a second: it sets how long a walk's answers are good."""
+_SHARE_OF_CALLS: Final = 0.2
+"""The same as a part of what the account allows, where that is little."""
 _LONGEST_GOOD: Final = 5.0
 WORDLESS_FOR: Final = 300.0
 """Seconds between looks by getSession at a session at rest whose row in the list says no status."""
@@ -47,6 +49,7 @@ class _Listing:
     """
 
     labels: Mapping[str, str]
+    allows: Callable[[], float]
     pages: int = 1
     walking: bool = False
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
@@ -55,7 +58,7 @@ class _Listing:
     @property
     def good_for(self) -> float:
         """Seconds for which the answers of a walk may be used."""
-        return min(_LONGEST_GOOD, self.pages / _PAGES_PER_SECOND)
+        return min(_LONGEST_GOOD, self.pages / min(_PAGES_PER_SECOND, _SHARE_OF_CALLS * self.allows()))
 
     def demand(self, looks: int) -> int:
         """How many looks a walk would serve: these, or all that come in a time as long as its answers are good."""
@@ -101,13 +104,21 @@ class Batcher:
     Args:
         own_labels: labels that the sessions created by this operator carry.
         window: seconds for which looks are collected before the cheapest way is chosen for them.
+        allows: says how many calls a second the account allows.
         like: the looks of another lane at the same account, which know how long its lists are.
     """
 
-    def __init__(self, *, own_labels: Mapping[str, str], window: float, like: "Batcher | None" = None) -> None:
+    def __init__(
+        self,
+        *,
+        own_labels: Mapping[str, str],
+        window: float,
+        allows: Callable[[], float],
+        like: "Batcher | None" = None,
+    ) -> None:
         self._window = window
-        self._own: _Listing = _Listing(own_labels, pages=like._own.pages if like else 1)
-        self._all: _Listing = _Listing({}, pages=like._all.pages if like else 1)
+        self._own: _Listing = _Listing(own_labels, allows, pages=like._own.pages if like else 1)
+        self._all: _Listing = _Listing({}, allows, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
         self._wordless: dict[str, Observation | None] = {}
         """What getSession said of sessions whose rows come without a status, None before it was asked."""

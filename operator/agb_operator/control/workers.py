@@ -27,9 +27,14 @@ _GRACE: Final = 30.0
 """Seconds after its deadline when a pass did not even let itself be given up."""
 
 
-def pass_deadline(*, workers: int, qps: float) -> float:
-    """Give the seconds after which a pass has hung, though all workers may wait for the same key's bucket."""
-    return PASS_DEADLINE + _CALLS * workers / qps
+def pass_deadline(*, workers: int, slowest: float) -> float:
+    """Give the seconds after which a pass has hung, though all workers may wait for one key's turns.
+
+    Args:
+        workers: how many passes may be under way.
+        slowest: the lowest rate of a key, in calls a second.
+    """
+    return PASS_DEADLINE + _CALLS * workers / slowest
 
 
 def hung_after(deadline: float) -> float:

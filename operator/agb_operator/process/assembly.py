@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final, Protocol
 
 from ..agb.api_key import ApiKey
@@ -16,6 +17,7 @@ from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials, SecretReader
 from ..agb.guard import Guard, Guards
+from ..agb.rate import SLOWEST
 from ..control.claims import Claims
 from ..control.clock import EdgeClock
 from ..control.creation import Creation
@@ -151,7 +153,7 @@ def assemble(
         return session is not None and intents.by_clock(session)
 
     queue = WorkQueue(workers=settings.workers, tenant_of=tenant_of, by_clock=by_clock)
-    guards = Guards(qps=settings.api_qps, burst=settings.api_burst, clock=clock, on_throttled=metrics.throttled)
+    guards = Guards(most=settings.api_qps or inf, clock=clock, on_throttled=metrics.throttled)
     credentials = Credentials(
         secrets=cluster,
         open_client=open_client,
@@ -198,7 +200,7 @@ def assemble(
             return None  # nobody is paused or resumed before schedules are known, and whoever needs a pass gets it then
         return await reconciler.reconcile(key)
 
-    deadline = pass_deadline(workers=settings.workers, qps=settings.api_qps)
+    deadline = pass_deadline(workers=settings.workers, slowest=min(settings.api_qps or SLOWEST, SLOWEST))
     passes = Progress(
         "no pass was finished although some wait", limit=hung_after(deadline), busy=lambda: queue.depth > 0
     )
@@ -253,6 +255,7 @@ def assemble(
         stalled=store.stalled,
         depth=lambda: queue.depth,
         open_breakers=credentials.open_breakers,
+        rate_limit=credentials.rate_limit,
     )
     metrics.show_seconds(seconds.sums)
     metrics.show_schedules(

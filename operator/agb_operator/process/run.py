@@ -88,7 +88,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
     parts = assemble(
         settings,
         cluster=cluster,
-        open_client=lambda key, guard: agb.client_of(key, within=guard.around),
+        open_client=lambda key, guard: agb.client_of(key, within=guard.around, allows=guard.allows),
         clock=system_clock(),
         leads=leads,
         metrics=metrics,

@@ -53,8 +53,7 @@ class Settings:
         default_key_namespaces: where AgbSessions may use the operator's own key; `*` is everywhere.
         resync: seconds between two looks at a settled session.
         workers: AgbSessions worked on at the same time.
-        api_qps: requests a second to AGB that each API key may make in the long run.
-        api_burst: how many of them at once, after a quiet time.
+        api_qps: requests a second to AGB that no API key exceeds; None leaves it to what AGB allows.
         http_address: where /healthz, /readyz and /metrics are served.
         leader_election: whether a Lease decides which replica works.
         lease_namespace: where that Lease is.
@@ -71,8 +70,7 @@ class Settings:
     default_key_namespaces: tuple[str, ...] = ()
     resync: float = 60.0
     workers: int = 256
-    api_qps: float = 50.0
-    api_burst: int = 100
+    api_qps: float | None = None
     http_address: Address = field(default_factory=lambda: _address(":8080"))
     leader_election: bool = True
     lease_namespace: str = "default"
@@ -245,7 +243,6 @@ _FLAGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "resync": ("resync", _duration),
     "workers": ("workers", _whole(1, 10_000)),
     "api_qps": ("api_qps", _rate),
-    "api_burst": ("api_burst", _whole(1, 100_000)),
     "http_address": ("http_address", _address),
     "leader_election": ("leader_election", _truth),
     "lease_namespace": ("lease_namespace", _namespace),

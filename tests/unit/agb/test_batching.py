@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 
@@ -37,6 +38,7 @@ class ListedAccount:
     lanes: dict[str, Lane] = field(default_factory=dict)
     in_flight: int = 0
     most_in_flight: int = 0
+    allows: Callable[[], float] = lambda: inf
     on_list: Callable[[str], AgbError | None] = lambda token: None
     on_get: Callable[[str], AgbError | None] = lambda session_id: None
 
