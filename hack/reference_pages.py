@@ -13,7 +13,7 @@ import click
 from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator.__main__ import main as command
-from agb_operator.metrics import Metrics
+from agb_operator.control.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -67,7 +67,7 @@ def metrics_page() -> str:
         unsettled=lambda: {("ns",): 1},
         wanted=lambda: {("ns", "Paused", "Spec"): 1},
     )
-    metrics.show_strays(lambda: 1)
+    metrics.show_orphans(lambda: 1)
     metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 1.0)
     metrics.api_call("getSession", "200", 0.1)

@@ -215,7 +215,7 @@ class _Run:
         return [
             *verdict.unsettled(objects, sessions, schedules),
             *leaked,
-            *verdict.strays(objects, sessions),
+            *verdict.duplicates(objects, sessions),
             *missing,
         ]
 

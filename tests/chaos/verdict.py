@@ -81,7 +81,7 @@ def leaked(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[
             yield f"leaked: {session_ids}, whose resource is gone"
 
 
-def strays(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def duplicates(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Say which resources have more than one session."""
     owners = {body["metadata"]["uid"]: body["metadata"]["name"] for body in objects}
     held = _by_owner(sessions)

@@ -17,7 +17,7 @@ import httpx
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.http import AgbApi
-from agb_operator.metrics import Metrics
+from agb_operator.control.metrics import Metrics
 from agb_operator.model.clock import Clock
 from agb_operator.model.resource import AgbSession
 from agb_operator.process.assembly import assemble
@@ -96,7 +96,7 @@ class RunningOperator:
         parts = (
             self.parts.workers,
             self.parts.resync,
-            self.parts.strays,
+            self.parts.orphans,
             self.parts.event_recorder,
             self.parts.edges,
         )  # no relist: this watch misses nothing

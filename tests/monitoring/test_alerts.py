@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agb_operator.metrics import Metrics
+from agb_operator.control.metrics import Metrics
 from agb_operator.model.status import Phase, Reason
 from chart_rbac import CHART
 
@@ -39,7 +39,7 @@ def exported() -> str:
         unsettled=lambda: {("ml",): 1},
         wanted=lambda: {("ml", "Paused", "Schedule"): 1},
     )
-    metrics.show_strays(lambda: 1)
+    metrics.show_orphans(lambda: 1)
     metrics.override("Running")
     metrics.operation("Pause", "Succeeded", 3.0)
     metrics.api_call("getSession", "200", 0.1)

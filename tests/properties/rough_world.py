@@ -258,13 +258,13 @@ class RoughWorld(World):
         """Say what is not as it should be once nothing goes wrong any more."""
         known = {s["sessionId"]: s for s in self.control.sessions() if s["account"] == self.home}
         live = {session_id: s for session_id, s in known.items() if s["live"]}
-        strays = {s["sessionId"] for s in self.live()} - set(live)
+        orphans = {s["sessionId"] for s in self.live()} - set(live)
         resources = self.resources()
         lost = [s for s in resources if s.session_id and s.session_id not in live]
         suspect = self.doubts_mass_loss and len(lost) >= SUSPICIOUS and 2 * len(lost) > len(resources)
         told: list[str] = []
         for session in resources:
-            if session.session_id in strays and not session.deleting:
+            if session.session_id in orphans and not session.deleting:
                 continue  # its key opened another account for a while: nobody can say what becomes of it
             relabelled = session.session_id in self.judge.relabelled
             if text := _wrong(session, resources, live=live, known=known, suspect=suspect, relabelled=relabelled):

@@ -13,11 +13,11 @@ from agb_operator.agb.batching import BatchedObserver
 from agb_operator.control.claims import Claims
 from agb_operator.control.informer import Informer
 from agb_operator.control.memory import Memory
+from agb_operator.control.metrics import Metrics
 from agb_operator.control.queue import WorkQueue
 from agb_operator.control.relist import Relist
 from agb_operator.control.store import Store
 from agb_operator.control.workers import PASS_DEADLINE, Workers
-from agb_operator.metrics import Metrics
 from agb_operator.model.resource import AgbSession, ObjectKey
 from agb_operator.model.states import Observation
 from fakes import FakeCluster

@@ -164,10 +164,10 @@ class Guard:
         """Hold back that kind of call, or the key if another kind was refused lately; put into the error how long."""
         self.on_throttled()
         now = self.clock.now()
-        is_news = sent_at >= self._refused_at.get(call, -inf)
+        tells_more = sent_at >= self._refused_at.get(call, -inf)
         if error.retry_after:  # "in 0 seconds" names no time either
             wait = min(error.retry_after, _LONGEST_BLOCK)
-        elif is_news:
+        elif tells_more:
             guess = self._guess.get(call, _FIRST_BLOCK)
             self._guess[call] = min(_LONGEST_GUESS, guess * 2)
             wait = self.clock.jitter() * guess

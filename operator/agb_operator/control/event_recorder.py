@@ -27,7 +27,7 @@ ROOM: Final = 60_000
 """Events that may wait, a third of them of a namespace alone; each is about a kilobyte, and after a burst some hundred
 are sent in a second."""
 TRIES: Final = 5
-PATIENCE: Final = 60.0
+GIVEN_UP_AFTER: Final = 60.0
 """Seconds for which an Event lets everything else go first."""
 BURST: Final = 25
 """Events that an object may have at once, and `REFILL` the seconds until it may have one more, as in client-go."""
@@ -131,7 +131,7 @@ class EventRecorder:
                 await self._changed.wait()
             self._senders.add(tenant)
             try:
-                await self._send_next(self._take(tenant), patience=PATIENCE)
+                await self._send_next(self._take(tenant), patience=GIVEN_UP_AFTER)
             finally:
                 self._senders.remove(tenant)
                 self._changed.set()

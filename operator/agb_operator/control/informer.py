@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..metrics import Metrics
 from ..model.resource import AgbSession, ObjectKey
 from ..policy.decide import is_settled
 from .claims import Claims
 from .intents import Intents
 from .memory import Memory
+from .metrics import Metrics
 from .queue import WorkQueue
 from .store import Store
 
@@ -62,7 +62,7 @@ class Informer:
             # before it ended, or a person has: go on from there.
             self.queue.add(session.key)
 
-    def is_news(self, line: bytes) -> bool:
+    def tells_more(self, line: bytes) -> bool:
         """Tell whether an event of the watch, as it is sent, says more than the store knows."""
         try:
             event = json.loads(line)

@@ -14,7 +14,6 @@ from typing import Final
 
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials
-from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.errors import (
     AgbError,
@@ -43,6 +42,7 @@ from .creation import Creation, note_written, unreported
 from .evidence import Gatherer
 from .intents import Intents
 from .memory import Memory, Remembered, Unwritten
+from .metrics import Metrics
 from .status_writer import StatusWriter
 from .store import Store
 

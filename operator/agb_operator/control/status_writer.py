@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterRefused, NotLeading, ObjectNotFound
 from ..model.event import Event
 from ..model.resource import FINALIZER, AgbSession
 from ..model.status import OperationState, OperationType, SessionStatus
 from ..model.status_json import merge_patch, status_to_dict
+from .metrics import Metrics
 from .store import Store
 
 logger = logging.getLogger(__name__)

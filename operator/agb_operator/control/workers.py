@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..agb.lanes import Lane, caller_lane
-from ..metrics import Metrics
 from ..model.resource import ObjectKey
 from ..policy import backoff
+from .metrics import Metrics
 from .queue import WorkQueue
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 Above all our own status writes, which come back as events: two of the three events of a flip are such echoes. kopf
 makes a task, a view and three loggers for each event, which costs more than a pass. And errors: kopf takes any but 410
 for the end of everything, while an overloaded API server sends 429, 500 and 504; here they only end the watch, which
-kopf then renews where it ended. Owns the lines of the watch's answer; whether one is news is the informer's to say.
+kopf then renews where it ended. Owns the lines of the watch's answer; what each tells is the informer's to say.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ _PAUSE: Final = 1.0
 
 
 def without_echoes(
-    is_news: Callable[[bytes], bool], on_list: Callable[[], None] = lambda: None
+    tells_more: Callable[[bytes], bool], on_list: Callable[[], None] = lambda: None
 ) -> aiohttp.ClientMiddlewareType:
     """Make a middleware for the watch's session.
 
     Args:
-        is_news: asked about each line of each watch.
+        tells_more: asked about each line of each watch.
         on_list: told of each list that the API server answers: at the start, and when a watch cannot go on where it
             ended, because its history was compacted or another etcd answers.
     """
@@ -38,23 +38,23 @@ def without_echoes(
         if answer.status == 200 and not request.url.query.get("watch"):
             on_list()
         elif answer.status == 200:
-            answer.content = cast(aiohttp.StreamReader, News(answer.content, is_news))
+            answer.content = cast(aiohttp.StreamReader, FilteredStream(answer.content, tells_more))
         return answer
 
     return middleware
 
 
-class News:
-    """The lines of a stream that are news, in the one way of reading that kopf uses; all else is the stream's own.
+class FilteredStream:
+    """The lines of a stream that tell more than is known, in the way of reading that kopf uses; the rest is its own.
 
     Args:
         content: the stream; each line of it is one event.
-        is_news: says whether to let a line pass.
+        tells_more: says whether to let a line pass.
     """
 
-    def __init__(self, content: aiohttp.StreamReader, is_news: Callable[[bytes], bool]) -> None:
+    def __init__(self, content: aiohttp.StreamReader, tells_more: Callable[[bytes], bool]) -> None:
         self._content = content
-        self._is_news = is_news
+        self._tells_more = tells_more
 
     def __getattr__(self, name: str) -> Any:
         # aiohttp asks for the stream's exception, and sets one, when an answer is closed in its middle.
@@ -65,9 +65,9 @@ class News:
         rest = b""
         async for chunk in self._content.iter_chunked(size):
             *lines, rest = (rest + chunk).split(b"\n")
-            news = [line + b"\n" for line in lines if self._is_news(line) and not _problem(line)]
-            if news:
-                yield b"".join(news)
+            passed = [line + b"\n" for line in lines if self._tells_more(line) and not _problem(line)]
+            if passed:
+                yield b"".join(passed)
             if lines and (problem := _problem(lines[-1])):
                 logger.warning("the API server ended the watch: %s", problem)
                 await asyncio.sleep(_PAUSE)

@@ -27,6 +27,8 @@ from ..control.informer import Informer
 from ..control.intents import Intents
 from ..control.jumps import Jumps
 from ..control.memory import Memory
+from ..control.metrics import Metrics
+from ..control.orphans import Orphans
 from ..control.queue import WorkQueue
 from ..control.reconciler import Reconciler
 from ..control.relist import ObjectReader, Relist
@@ -37,9 +39,7 @@ from ..control.schedule_store import ScheduleStore
 from ..control.session_seconds import SessionSeconds
 from ..control.status_writer import SessionWriter, StatusWriter
 from ..control.store import Store
-from ..control.strays import Strays
 from ..control.workers import Workers, hung_after, pass_deadline
-from ..metrics import Metrics
 from ..model.clock import Clock
 from ..model.resource import ObjectKey, own_labels
 from ..model.schedule import KIND as SCHEDULE
@@ -83,7 +83,7 @@ class Parts:
     workers: Workers
     resync: Resync
     relist: Relist
-    strays: Strays
+    orphans: Orphans
     informer: Informer
     schedules: ScheduleInformer
     edges: EdgeClock
@@ -105,7 +105,7 @@ class Parts:
             "events": self.event_recorder.run,
             "resync": self.resync.run,
             "relist": self.relist.run,
-            "strays": self.strays.run,
+            "orphans": self.orphans.run,
             "clock": self.edges.run,
             **more,
         }
@@ -239,7 +239,7 @@ def assemble(
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
-    strays = Strays(
+    orphans = Orphans(
         store=store,
         memory=memory,
         queue=queue,
@@ -249,7 +249,7 @@ def assemble(
         clock=clock,
     )
     if settings.cluster_name != DEFAULT_CLUSTER_NAME:  # several installations may share an account under that name
-        metrics.show_strays(strays.nobodys)
+        metrics.show_orphans(orphans.nobodys)
     metrics.show(
         phases=store.phases,
         stalled=store.stalled,
@@ -274,7 +274,7 @@ def assemble(
         workers=workers,
         resync=resync,
         relist=relist,
-        strays=strays,
+        orphans=orphans,
         informer=informer,
         schedules=schedule_informer,
         edges=edges,

@@ -15,10 +15,10 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from ..agb.http import AgbApi
+from ..control.metrics import Metrics
 from ..kube.cluster import Cluster, connect_cluster
 from ..kube.config import find_cluster
 from ..kube.schedule_watch import ScheduleWatch
-from ..metrics import Metrics
 from ..model.errors import StartupError
 from ..model.proxy import proxy_for
 from ..model.schedule import old_zones

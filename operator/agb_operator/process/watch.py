@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..control.informer import Informer
+from ..control.metrics import Metrics
 from ..control.relist import Relist
 from ..control.store import Store
 from ..kube.cluster import Cluster
 from ..kube.kopf_watch import WATCH_SECONDS, run_kopf
 from ..kube.schedule_requests import SESSIONS
 from ..kube.watch_stream import without_echoes
-from ..metrics import Metrics
 from .health import Progress
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Watch:
         )
 
     async def _open_session(self) -> tuple[str, Any]:
-        echoes = without_echoes(self.informer.is_news, self.relist.note_list)
+        echoes = without_echoes(self.informer.tells_more, self.relist.note_list)
         return self.cluster.server, await self.cluster.open_session(self._on_answer, self._on_refused, echoes)
 
     def _on_answer(self, path: str) -> None:

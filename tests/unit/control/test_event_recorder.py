@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agb_operator.control.event_recorder import BURST, PATIENCE, REFILL, ROOM, TRIES, EventRecorder
+from agb_operator.control.event_recorder import BURST, GIVEN_UP_AFTER, REFILL, ROOM, TRIES, EventRecorder
 from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
 from agb_operator.model.event import Event, RecordedEvent
@@ -98,7 +98,7 @@ async def test_while_requests_wait_for_their_turn_events_wait_too_but_not_for_ev
     desk = Desk(FakeCluster(is_busy=True))
     async with desk.running():
         desk.record("Created", "Running")
-        await asyncio.sleep(PATIENCE - 1)
+        await asyncio.sleep(GIVEN_UP_AFTER - 1)
         assert desk.sent == []
         await asyncio.sleep(2)
         assert desk.sent == ["Created", "Running"]

@@ -12,10 +12,10 @@ from aiohttp import web
 from agb_operator.control.claims import Claims
 from agb_operator.control.informer import Informer
 from agb_operator.control.memory import Memory
+from agb_operator.control.metrics import Metrics
 from agb_operator.control.queue import WorkQueue
 from agb_operator.control.store import Store
-from agb_operator.kube.watch_stream import News, without_echoes
-from agb_operator.metrics import Metrics
+from agb_operator.kube.watch_stream import FilteredStream, without_echoes
 from unit.builders import a_session, no_schedules
 
 KNOWN = a_session(version="100")
@@ -34,7 +34,7 @@ class Chunks:
 
 async def read(*chunks: bytes) -> list[bytes]:
     content = cast(aiohttp.StreamReader, Chunks(*chunks))
-    return [chunk async for chunk in News(content, lambda line: b"echo" not in line).iter_chunked(1024)]
+    return [chunk async for chunk in FilteredStream(content, lambda line: b"echo" not in line).iter_chunked(1024)]
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_what_the_store_knows_is_no_news(line: bytes, news: bool) -> None:
         on_activity=lambda: heard.append(True),
     )
 
-    assert informer.is_news(line) == news
+    assert informer.tells_more(line) == news
     assert bool(heard) != news, "an echo proves that the watch lives; the handler counts the others"

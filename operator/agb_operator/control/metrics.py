@@ -22,7 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from . import __version__
+from .. import __version__
 
 _OPERATION_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _LATENESS_BUCKETS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
@@ -147,7 +147,7 @@ class Metrics:
         ).set_function(rate_limit)
         Gauge("agb_workqueue_depth", "AgbSessions that wait for a worker.", registry=self._registry).set_function(depth)
 
-    def show_strays(self, count: Callable[[], int]) -> None:
+    def show_orphans(self, count: Callable[[], int]) -> None:
         """Show how many sessions are nobody's, read at each scrape; to be called once at most."""
         Gauge(
             "agb_sessions_without_resource",

@@ -40,7 +40,7 @@ class _Account:
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class Strays:
+class Orphans:
     """Owns the rounds, and which sessions are nobody's; ends nothing."""
 
     store: Store

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator import __version__
-from agb_operator.metrics import Metrics
+from agb_operator.control.metrics import Metrics
 from agb_operator.model.status import Phase
 
 
@@ -67,7 +67,7 @@ def test_what_schedules_ask_for_and_what_is_wanted_is_read_at_each_scrape(metric
 
 def test_sessions_of_no_resource_are_counted_at_each_scrape(metrics: Metrics) -> None:
     counts = iter((2, 0))
-    metrics.show_strays(lambda: next(counts))
+    metrics.show_orphans(lambda: next(counts))
 
     assert samples(metrics)["agb_sessions_without_resource"] == 2
     assert samples(metrics)["agb_sessions_without_resource"] == 0
