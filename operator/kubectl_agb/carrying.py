@@ -69,7 +69,7 @@ class Command:
                 objects.append({**told[-1].as_object(), **self._dry()})
                 if self.output == "table":
                     progress("")
-                    say(told[-1].line() + (f" ({self.dry_run} dry run)" if self.dry_run else ""))
+                    say(told[-1].line() + self._in_vain)
                     progress(f"{len(told) + len(failures)} of {len(found)}" if len(found) > 1 else "")
             progress("")
             ends = await self._wait(cluster, told, timeout) if self.wait else {}
@@ -88,7 +88,12 @@ class Command:
             refused=refused,
             now=cluster.now(),
             zone=zone,
+            many=self.targets.where.everywhere,
         )
+
+    @property
+    def _in_vain(self) -> str:
+        return f" ({self.dry_run} dry run)" if self.dry_run else ""
 
     def _dry(self) -> Mapping[str, Any]:
         return {"dryRun": self.dry_run} if self.dry_run else {}
@@ -101,13 +106,14 @@ class Command:
             generations={each.session.key: each.session.generation for each in awaited},
             timeout=timeout,
             quiet=self.output != "table",
+            many=self.targets.where.everywhere,
         )
         return await wait.run()
 
     def _end(self, told: Sequence[Told], failures: Sequence[str], ends: Mapping[ObjectKey, End]) -> None:
         many = len(told) + len(failures) > 1
         if self.output == "table" and many:
-            say("\n".join(summary(len(told), failures)))
+            say("\n".join(summary(len(told), failures)) + self._in_vain)
         if failures or End.FAILED in ends.values():
             raise Failed("" if many and self.output == "table" else "; ".join(failures))
         if late := [key for key, end in ends.items() if end == End.TIMED_OUT]:

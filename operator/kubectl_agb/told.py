@@ -21,6 +21,7 @@ class Told:
 
     Attributes:
         refused: why schedules cannot be read, "" if they can.
+        many: whether there is more than one namespace.
     """
 
     outcome: Outcome
@@ -30,6 +31,7 @@ class Told:
     refused: str
     now: datetime
     zone: tzinfo
+    many: bool = False
 
     @property
     def intent(self) -> Intent:
@@ -50,7 +52,7 @@ class Told:
 
     def line(self) -> str:
         """Say it in one line."""
-        name, intent = self.session.key.name, self.intent
+        name, intent = str(self.session.key) if self.many else self.session.key.name, self.intent
         if self.stuck:
             return f"{name}: {self._fields()}, but {self.stuck}"
         if self.order.state is not None and intent.state != self.order.state:

@@ -36,6 +36,7 @@ class Wait:
     Attributes:
         wanted: what each session is to become.
         quiet: nothing is told.
+        many: whether there is more than one namespace.
     """
 
     cluster: Cluster
@@ -43,6 +44,7 @@ class Wait:
     generations: Mapping[ObjectKey, int]
     timeout: float
     quiet: bool = False
+    many: bool = False
     ends: dict[ObjectKey, End] = field(init=False, default_factory=dict)
     _phases: dict[ObjectKey, str] = field(init=False, default_factory=dict)
     _began: float = field(init=False, default=0.0)
@@ -82,7 +84,7 @@ class Wait:
             self._end(key, End.THERE, f"{phase} after {self._seconds} s")
         elif phase != self._phases.get(key):
             self._phases[key] = phase
-            self._tell(f"{key.name}: {phase} ...")
+            self._tell(f"{self._name(key)}: {phase} ...")
 
     def _is_there(self, session: AgbSession, wanted: DesiredState) -> bool:
         ready, status = session.status.ready, session.status
@@ -95,7 +97,10 @@ class Wait:
 
     def _end(self, key: ObjectKey, end: End, said: str) -> None:
         self.ends[key] = end
-        self._tell(f"{key.name}: {said}")
+        self._tell(f"{self._name(key)}: {said}")
+
+    def _name(self, key: ObjectKey) -> str:
+        return str(key) if self.many else key.name
 
     def _tell(self, line: str) -> None:
         if not self.quiet:

@@ -1,6 +1,7 @@
 """pause, resume and auto against a real API server: what is written, what is said, and how it ends."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -194,6 +195,24 @@ class TestBulk:
         assert "not this one" in last[1]
         listed = json.loads(agb.kubectl("get", "agbsessions", "-n", agb.namespace, "-o", "json").out)["items"]
         assert [each["metadata"]["name"] for each in listed if not each["spec"].get("paused")] == ["s-117"]
+
+    def test_in_all_namespaces_each_is_named_with_its_own(
+        self, agb: Plugin, fleet: Fleet, new_plugin: Callable[[], Plugin]
+    ) -> None:
+        other = new_plugin()
+        for each in (fleet, Fleet(agb=other)):
+            each.session("same", labels={"bulk": agb.namespace})
+
+        ended = agb("pause", "-A", "-l", f"bulk={agb.namespace}", "--dry-run=server")
+
+        assert ended.code == 0
+        assert sorted(ended.out.splitlines()) == sorted(
+            [
+                f"{agb.namespace}/same: Paused (Spec) (server dry run)",
+                f"{other.namespace}/same: Paused (Spec) (server dry run)",
+                "2 of 2 done (server dry run)",
+            ]
+        )
 
     def test_more_than_twenty_need_a_yes_unless_they_were_named(self, agb: Plugin, fleet: Fleet) -> None:
         names = [f"s-{number}" for number in range(21)]
