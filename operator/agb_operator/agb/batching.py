@@ -22,7 +22,8 @@ from ..model.states import Observation
 from .bucket import loop_time
 from .client import SessionClient
 from .lanes import Lane, caller_lane
-from .walks import Batcher, Waiter
+from .listing import Waiter
+from .walks import Batcher
 
 _WINDOW: Final = 0.005
 

@@ -5,9 +5,7 @@ It owns the choice between `getSession` and walking `ListSession`, the walks, an
 
 import asyncio
 import copy
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
 
@@ -15,87 +13,12 @@ from ..model.errors import AgbError, TransientError
 from ..model.states import Observation
 from .bucket import loop_time
 from .client import Listed, SessionClient
+from .listing import LONGEST_GOOD, Listing, Waiter
 from .pages import PageWalk
 
-_PAGES_PER_SECOND: Final = 10
-"""What walking may cost in the long run, in calls a second: it sets how long a walk's answers are good."""
-_SHARE_OF_CALLS: Final = 0.2
-"""The same as a part of what the account allows, where that is little."""
-_LONGEST_GOOD: Final = 5.0
 WORDLESS_FOR: Final = 300.0
 """Seconds between looks by getSession at a session at rest whose row in the list says no status."""
 _CONCURRENT_GETS: Final = 16
-
-
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """Somebody waits for an answer about a session that was taken after `good_from`.
-
-    In the same tick is not after: which of the two came first cannot be told then.
-    """
-
-    session_id: str
-    good_from: float
-    labelled: bool
-    at_rest: bool
-    answer: asyncio.Future[Observation]
-
-
-@dataclass(eq=False, slots=True)
-class _Listing:
-    """The sessions that one label filter lists: what a walk over them costs, and who waits for one.
-
-    `pages` is what the last walk told; before the first it is a hopeful one, so that several looks try a page.
-    """
-
-    labels: Mapping[str, str]
-    allows: Callable[[], float]
-    pages: int = 1
-    walking: bool = False
-    waiting: dict[str, list[Waiter]] = field(default_factory=dict)
-    asked_at: deque[float] = field(default_factory=deque)
-
-    @property
-    def good_for(self) -> float:
-        """Seconds for which the answers of a walk may be used."""
-        return min(_LONGEST_GOOD, self.pages / min(_PAGES_PER_SECOND, _SHARE_OF_CALLS * self.allows()))
-
-    def demand(self, looks: int) -> int:
-        """How many looks a walk would serve: these, or all that come in a time as long as its answers are good."""
-        since = loop_time() - self.good_for
-        while self.asked_at and self.asked_at[0] < since:
-            self.asked_at.popleft()
-        return max(looks, len(self.asked_at))
-
-    def deserves_walk(self, looks: int) -> bool:
-        """Tell whether a whole walk is fewer calls than these looks one by one."""
-        return self.demand(looks) > self.pages
-
-    def good_from(self, not_before: float) -> float:
-        """Give the time from which on an answer is good for a look that comes now.
-
-        Many share what a walk has just told. A few would not cost a walk: they look for themselves, and see what is.
-        """
-        now = loop_time()
-        return max(not_before, now - self.good_for if self.deserves_walk(1) else now)
-
-    def cost(self, looks: int) -> int:
-        """How many calls these looks cost by the cheaper way."""
-        return min(self.pages, self.demand(looks)) if looks else 0
-
-    def take_out(self, *, asked_by: float = float("inf")) -> list[Waiter]:
-        """Take out those for whom an answer taken at `asked_by` is good enough."""
-        taken = [look for looks in self.waiting.values() for look in looks if look.good_from < asked_by]
-        for look in taken:
-            self.drop(look)
-        return taken
-
-    def drop(self, look: Waiter) -> None:
-        looks = self.waiting.get(look.session_id, [])
-        if look in looks:
-            looks.remove(look)
-            if not looks:
-                del self.waiting[look.session_id]
 
 
 class Batcher:
@@ -117,8 +40,8 @@ class Batcher:
         like: "Batcher | None" = None,
     ) -> None:
         self._window = window
-        self._own: _Listing = _Listing(own_labels, allows, pages=like._own.pages if like else 1)
-        self._all: _Listing = _Listing({}, allows, pages=like._all.pages if like else 1)
+        self._own: Listing = Listing(own_labels, allows, pages=like._own.pages if like else 1)
+        self._all: Listing = Listing({}, allows, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
         self._wordless: dict[str, Observation | None] = {}
         """What getSession said of sessions whose rows come without a status, None before it was asked."""
@@ -179,14 +102,14 @@ class Batcher:
             else:
                 self._get(client, looks)
 
-    def _join(self, client: SessionClient, roll: _Listing, looks: Iterable[Waiter]) -> None:
+    def _join(self, client: SessionClient, roll: Listing, looks: Iterable[Waiter]) -> None:
         for look in looks:
             roll.waiting.setdefault(look.session_id, []).append(look)
         if roll.waiting and not roll.walking:
             roll.walking = True
             self._spawn(self._walk(client, roll))
 
-    async def _walk(self, client: SessionClient, roll: _Listing) -> None:
+    async def _walk(self, client: SessionClient, roll: Listing) -> None:
         """Walk while somebody waits; who comes in the middle is served by the pages asked for from then on."""
         try:
             while roll.waiting:
@@ -205,7 +128,7 @@ class Batcher:
             for look in roll.take_out():  # the process ends
                 look.answer.cancel()
 
-    async def _lap(self, client: SessionClient, roll: _Listing) -> None:
+    async def _lap(self, client: SessionClient, roll: Listing) -> None:
         """Walk from the first page to the last, or until the rest is cheaper to have one by one."""
         started = loop_time()
         walk = PageWalk(client=client, labels=roll.labels)
@@ -249,7 +172,7 @@ class Batcher:
                     _answer(look, said)
 
     def _forget_old(self, listed: set[str]) -> None:
-        since = loop_time() - _LONGEST_GOOD
+        since = loop_time() - LONGEST_GOOD
         self._seen = {session_id: seen for session_id, seen in self._seen.items() if seen.taken_at >= since}
         since = loop_time() - WORDLESS_FOR
         self._wordless = {

@@ -12,12 +12,8 @@ from agb_operator.kube.kopf_watch import _NoDiffs, _NoProgress
 
 def test_a_watch_s_answer_is_read_by_iter_chunked_alone() -> None:
     _, _, source = inspect.getsource(api.iter_jsonlines).split('"""')
-    assert "content.iter_chunked(" in source, (
-        "kopf reads a watch in another way: watch_stream must follow"
-    )
-    assert source.count("content.") == 1, (
-        "kopf reads a watch in a second way: watch_stream must follow"
-    )
+    assert "content.iter_chunked(" in source, "kopf reads a watch in another way: watch_stream must follow"
+    assert source.count("content.") == 1, "kopf reads a watch in a second way: watch_stream must follow"
 
 
 def test_a_request_goes_through_the_session_that_we_gave() -> None:

@@ -90,7 +90,7 @@ def test_the_help_tells_the_real_defaults(monkeypatch: pytest.MonkeyPatch) -> No
     }
     assert shown.pop("no_leader_election") == "leader-election"
     assert shown.pop("lease_namespace") == "the"  # pod's own
-    assert len(shown) == 9
+    assert len(shown) == 7
     assert read_settings(shown, {}) == read_settings({}, {})
 
 
