@@ -7,7 +7,7 @@ or *must something change first?* (`TerminalError`); and *which reason do people
     ├── TransientError            try again: after `retry_after` seconds where that is known, else with back-off
     │   ├── ApiUnavailable        network failure, 5xx, an answer that is no answer
     │   │   └── EndpointUnreachable   no request could be sent: names, connections, TLS
-    │   ├── Throttled             429; the whole key waits
+    │   ├── Throttled             429; that kind of call waits, or the whole key
     │   ├── NotLeading            not sent, because another replica may be at work
     │   └── IllegalState          the call does not fit the session's state: look again, then decide
     └── TerminalError             report and rest; looked at again slowly
