@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.model.errors import ClusterUnavailable
 from agb_simulator.effects import (
     EndlessPages,
     FieldValues,
@@ -110,6 +111,20 @@ async def test_labels_set_after_a_pause_make_no_old_list_believed() -> None:
         assert world.calls("SetLabel") == 20
         assert world.calls("pauseSessionAsync") == 20
         world.assert_clean()
+
+
+async def test_labels_whose_write_failed_stay_in_doubt_whatever_else_is_written() -> None:
+    async with World() as world:
+        world.apply(imageId=IMAGE, labels={"team": "a"})
+        await world.ready("Running")
+        world.cluster.fail.append(ClusterUnavailable("not there"))
+        world.patch(labels={})
+        await world.until(lambda: world.calls("SetLabel") == 1, every=0.0005)
+        world.patch(labels={"team": "a"}, paused=True)
+        await world.ready("Paused")
+        await asyncio.sleep(120)
+
+        assert world.live()[0]["labels"]["team"] == "a"
 
 
 async def test_an_empty_look_up_under_a_key_that_does_not_see_the_session_proves_no_duplicate_gone() -> None:

@@ -77,8 +77,6 @@ def note_written(session: AgbSession, written: AgbSession, remembered: Remembere
     if create_attempts(written) > create_attempts(session):
         # Our own intent, just written: no createSession has been sent for it yet.
         remembered.intent_is_ours, remembered.create_sent_at = True, None
-    if written.status.labels == session.labels:
-        remembered.labels_in_doubt = False
     if written.session_id:
         remembered.created = None
     elif session.session_id:

@@ -1,7 +1,7 @@
 """What this process remembers of each resource between passes; all of it may be lost at a restart without harm."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -81,8 +81,10 @@ class Remembered:
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
-    labels_in_doubt: bool = False
-    """SetLabel was called, and the status that says so has not been written."""
+    labels_set: bool = False
+    """SetLabel was called for the session."""
+    labels: Mapping[str, str] | None = None
+    """What it was called with, if AGB took the last such call; None if that is not known."""
     duplicated: bool = False
     """A living session carries the resource's UID and is not the one that it names, until a look-up finds none."""
     left_behind: str = ""
@@ -96,6 +98,7 @@ class Remembered:
         """Forget what was known of a session that another one is to replace: its create was answered long since."""
         self.missing_looks = 0
         self.create_sent_at = None
+        self.labels_set = False
 
     def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
         """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
@@ -201,8 +204,8 @@ class Memory:
             mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             look_up_rests=max(0.0, remembered.look_up_at - now),
-            labels_in_doubt=remembered.labels_in_doubt,
             clock_ahead=remembered.clock_ahead(session, self._ahead()),
+            labels_in_doubt=remembered.labels_set and remembered.labels != session.status.labels,
             duplicated=remembered.duplicated,
             left_behind=remembered.left_behind,
             owner=owner,

@@ -13,6 +13,7 @@ from typing import Final
 
 from ..agb.client import SessionClient
 from ..agb.credentials import Credentials
+from ..agb.lanes import Lane, caller_lane
 from ..agb.pages import PageWalk
 from ..model.clock import Clock
 from ..model.errors import AgbError
@@ -86,6 +87,7 @@ class Orphans:
         return found
 
     async def _look(self, client: SessionClient, account: _Account) -> None:
+        caller_lane.set(Lane.CLOCK)  # nobody waits for it
         walk, listed = PageWalk(client=client, labels=self.own_labels), set[str]()
         try:
             while not walk.ended:

@@ -213,8 +213,9 @@ class Reconciler:
                 case Action.RELEASE:
                     accepted = await client.release(session_id)
                 case _:
-                    remembered.labels_in_doubt = True
+                    remembered.labels_set, remembered.labels = True, None
                     accepted = await client.set_labels(session_id, session.session_labels(self.cluster_name))
+                    remembered.labels = session.labels
         except AgbError as error:
             if not error.outcome_unknown and not isinstance(error, IllegalState):
                 remembered.called = before
