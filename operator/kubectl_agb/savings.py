@@ -234,7 +234,7 @@ def notes(found: Report) -> list[str]:
     said = []
     if found.not_counted:
         said.append(
-            f"not counted yet: {found.not_counted:,}. An operator that counts writes each once, within a minute or two."
+            f"not counted yet: {found.not_counted:,}. An operator that counts writes each once, within five minutes."
         )
     if found.rates is not None:
         said.append("SAVED is what the paused hours would have cost running, less what they cost paused.")
