@@ -109,8 +109,9 @@ def test_the_quick_start_pauses_a_session(own_cluster: ControlPlane, shell: dict
     assert row.endswith(example_row[example_row.index("The session") :])
 
 
-def test_the_resource_of_the_readme_is_valid(kubectl: Kubectl) -> None:
-    (manifest,) = blocks(README, "yaml")
+@pytest.mark.parametrize("kind", ["AgbSession", "AgbPauseSchedule"])
+def test_the_resources_of_the_readme_are_valid(kubectl: Kubectl, kind: str) -> None:
+    (manifest,) = [block for block in blocks(README, "yaml") if f"kind: {kind}\n" in block]
 
     accepted = kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
 
