@@ -31,6 +31,7 @@ from ..shares import Shares
 from .api_key import ApiKey
 from .client import SessionClient
 from .guard import Guard, Guards
+from .verdicts import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -140,6 +141,16 @@ class Credentials:
         """Tell whether the Secret is to be read at once, as it was last read before AGB began to refuse its key."""
         entry = self._entries.get((session.key.namespace, session.secret)) if session.secret else None
         return entry is not None and self._outdated(entry) and self._is_due(entry)
+
+    def standing_of(self, session: AgbSession) -> tuple[Standing | None, str]:
+        """Tell what is known of the key that a resource uses, and what is wrong with its Secret; nothing is read."""
+        if session.secret is None:
+            key, problem = self.own_key, None
+        else:
+            entry = self._entries.get((session.key.namespace, session.secret), _Entry())
+            key, problem = entry.key, entry.problem
+        account = self._accounts.get(key) if key is not None else None
+        return (account.guard.standing if account is not None else None), problem.message if problem else ""
 
     def open_breakers(self) -> Mapping[str, int]:
         """Count the breakers that hold requests back, by kind."""

@@ -47,7 +47,7 @@ class Claims:
 
     def judge(self, session: AgbSession) -> Judgement:
         """Say who manages the session that a resource names."""
-        judgement = self._older(session)
+        judgement = self.older(session)
         if not isinstance(judgement, Undecided):
             self._waited.pop(session.uid, None)
             return judgement
@@ -72,7 +72,8 @@ class Claims:
         self._sees.pop(uid, None)
         self._waited.pop(uid, None)
 
-    def _older(self, session: AgbSession) -> Judgement:
+    def older(self, session: AgbSession) -> Judgement:
+        """Say what `judge` would, however long that has been undecided."""
         if session.observe_only or not session.session_id:
             return Ours()
         for other in sorted(self.store.naming(session.session_id), key=lambda one: one.precedence):

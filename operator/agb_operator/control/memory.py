@@ -74,6 +74,8 @@ class Remembered:
     """A pass was asked for because nothing was counted; once, as an older CRD drops what is written."""
     usage_since: tuple[datetime, float] | None = None
     """Until when this process has counted the usage, and how far the time of day was ahead then."""
+    last_look: tuple[float, SessionState] | None = None
+    """When the last look ended, and what it saw."""
     missing_looks: int = 0
     missing_since: float = 0.0
     vouched: bool = False
@@ -102,6 +104,7 @@ class Remembered:
 
     def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
         """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
+        self.last_look = (now, state)
         if state != SessionState.NOT_FOUND:
             self.missing_looks = 0
             return

@@ -77,6 +77,15 @@ class WorkQueue:
         """Tell whether a pass for the key is under way, due, or scheduled."""
         return key in self._waiting or key in self._active or key in self._timers
 
+    def next_pass(self, key: ObjectKey) -> str:
+        """Say, for people, when the next pass for the key comes."""
+        if key in self._active:
+            return "under way"
+        if key in self._waiting:
+            return "waits for a worker"
+        timer = self._timers.get(key)
+        return "" if timer is None else f"in {timer.when() - asyncio.get_running_loop().time():.0f} s"
+
     def add(self, key: ObjectKey) -> None:
         """Ask for a pass as soon as possible."""
         self._cancel(key)

@@ -24,6 +24,7 @@ from ..control.creation import Creation
 from ..control.event_recorder import EventRecorder, EventWriter
 from ..control.evidence import Gatherer
 from ..control.informer import Informer
+from ..control.inspection import Inspection
 from ..control.intents import Intents
 from ..control.jumps import Jumps
 from ..control.memory import Memory
@@ -87,6 +88,7 @@ class Parts:
     informer: Informer
     schedules: ScheduleInformer
     edges: EdgeClock
+    inspection: Inspection
     passes: Progress
 
     @property
@@ -278,6 +280,15 @@ def assemble(
         informer=informer,
         schedules=schedule_informer,
         edges=edges,
+        inspection=Inspection(
+            store=store,
+            memory=memory,
+            claims=claims,
+            queue=queue,
+            credentials=credentials,
+            intents=intents,
+            clock=clock,
+        ),
         passes=passes,
     )
 

@@ -1,17 +1,19 @@
-"""/healthz, /readyz and /metrics, and what they are answered from.
+"""/healthz, /readyz, /metrics and a page for debugging, and what they are answered from.
 
 It owns the HTTP server and the two kinds of proof of life: a part that says when it gets on (`Progress`), and the event
-loop, which is measured (`LoopLag`). Which parts there are, and what failing costs, is decided in `app` and by the
+loop, which is measured (`LoopLag`). Which parts there are, and what failing costs, is decided in `run` and by the
 kubelet: a failing /healthz means that a restart helps.
 """
 
 import asyncio
+import json
 import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, Self
 
 from aiohttp import web
 
@@ -95,7 +97,7 @@ class LoopLag:
 
 
 class HealthServer:
-    """Serves the three pages while its `async with` block runs.
+    """Serves its pages while its `async with` block runs.
 
     Args:
         host: where to listen; "" is every interface.
@@ -103,6 +105,7 @@ class HealthServer:
         alive: what /healthz looks at, by name.
         ready: what /readyz looks at, by name.
         page: writes the metrics for an Accept header; returns them with their content type.
+        inspect: tells what is known of an AgbSession by namespace and name, None if there is none.
 
     Raises:
         StartupError: on entering, when the address cannot be had.
@@ -116,16 +119,19 @@ class HealthServer:
         alive: Mapping[str, Check],
         ready: Mapping[str, Check],
         page: Callable[[str], tuple[bytes, str]],
+        inspect: Callable[[str, str], Mapping[str, Any] | None],
     ) -> None:
         self._host = host
         self._port = port
         self._alive = alive
         self._ready = ready
         self._page = page
+        self._inspect = inspect
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/debug/agbsessions/{namespace}/{name}", self._debug)
         # An answer takes milliseconds; a client that does not read its own must not hold up the end.
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         self.port = 0
@@ -165,6 +171,27 @@ class HealthServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = self._page(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _debug(self, request: web.Request) -> web.Response:
+        """Answer those who may enter the Pod: the port asks nobody who he is, and resources are of every namespace."""
+        if not _is_local(request.remote or ""):
+            return web.Response(status=403, text="only from inside the Pod: use kubectl port-forward or kubectl exec\n")
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        told = self._inspect(namespace, name)
+        if told is None:
+            where = "is not known here: only the replica that leads knows resources"
+            return web.Response(status=404, text=f"AgbSession {namespace}/{name} {where}\n")
+        return web.Response(text=json.dumps(told, indent=2) + "\n", content_type="application/json")
+
+
+def _is_local(address: str) -> bool:
+    """Tell whether a request comes from this network namespace; over IPv6 an IPv4 address is wrapped."""
+    try:
+        remote = ip_address(address)
+    except ValueError:
+        return False
+    wrapped = remote.ipv4_mapped if isinstance(remote, IPv6Address) else None
+    return (wrapped or remote).is_loopback
 
 
 def _answer(checks: Mapping[str, Check]) -> web.Response:

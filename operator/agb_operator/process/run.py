@@ -113,6 +113,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         alive={"event loop": lag.problem, "watch": watch.problem, **parts.checks},
         ready=ready,
         page=metrics.page,
+        inspect=parts.inspection.of,
     )
     measuring = asyncio.create_task(lag.run(), name="loop lag")
     try:

@@ -1,6 +1,7 @@
 """The probes tell the truth about progress, and say what is wrong on a line of its own."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 
@@ -8,6 +9,7 @@ import aiohttp
 import pytest
 
 from agb_operator.model.errors import StartupError
+from agb_operator.process import health
 from agb_operator.process.health import Check, HealthServer, LoopLag, Progress
 
 
@@ -19,10 +21,16 @@ def page(accept: str) -> tuple[bytes, str]:
     return b"agb_leader 1.0\n", f"text/plain; asked={accept.replace('/', '-')}"
 
 
+def nothing_known(namespace: str, name: str) -> None:
+    return None
+
+
 def serve(
     alive: Mapping[str, Check] | None = None, ready: Mapping[str, Check] | None = None, port: int = 0
 ) -> HealthServer:
-    return HealthServer(host="127.0.0.1", port=port, alive=alive or {}, ready=ready or {}, page=page)
+    return HealthServer(
+        host="127.0.0.1", port=port, alive=alive or {}, ready=ready or {}, page=page, inspect=nothing_known
+    )
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ async def test_a_probe_answers_200_and_names_what_it_looked_at(http: aiohttp.Cli
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
 async def test_without_a_host_it_serves_ipv4_and_ipv6_on_one_port(address: str, http: aiohttp.ClientSession) -> None:
     async with (
-        HealthServer(host="", port=0, alive={}, ready={}, page=page) as server,
+        HealthServer(host="", port=0, alive={}, ready={}, page=page, inspect=nothing_known) as server,
         http.get(f"http://{address}:{server.port}/healthz") as answer,
     ):
         assert answer.status == 200
@@ -154,3 +162,32 @@ async def test_a_loop_that_is_late_all_the_time_fails_and_recovers(monkeypatch: 
     await sleep(5)
     assert lag.problem() == ""
     measuring.cancel()
+
+
+async def test_what_is_known_of_a_resource_is_told_as_json(http: aiohttp.ClientSession) -> None:
+    def inspect(namespace: str, name: str) -> dict[str, str] | None:
+        return {"resource": f"{namespace}/{name}"} if name == "batch" else None
+
+    async with HealthServer(host="127.0.0.1", port=0, alive={}, ready={}, page=page, inspect=inspect) as server:
+        status, text = await get(http, server, "/debug/agbsessions/ml/batch")
+        assert (status, json.loads(text)) == (200, {"resource": "ml/batch"})
+        status, text = await get(http, server, "/debug/agbsessions/ml/other")
+        assert (status, "ml/other is not known here" in text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.7", False), ("::ffff:10.0.0.7", False)],
+)
+def test_only_who_is_inside_the_pod_is_told_of_resources(address: str, local: bool) -> None:
+    assert health._is_local(address) is local
+    assert not health._is_local("")
+
+
+async def test_from_outside_the_pod_nothing_is_told_of_resources(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_is_local", lambda _: False)
+    async with serve() as server:
+        status, text = await get(http, server, "/debug/agbsessions/ml/batch")
+        assert (status, "kubectl port-forward" in text) == (403, True)
