@@ -24,7 +24,7 @@ def test_a_session_that_is_gone_is_described_and_taken_back_when_it_shows_up(ten
     session_id = tenant.status("a")["sessionId"]
     tenant.control.act(session_id, "vanish")
     tenant.wait("a", "Stalled")
-    assert tenant.must("get", "agbs", "a").splitlines()[1].split()[:4] == ["a", "Lost", "Paused", "False"]
+    assert tenant.must("get", "agbs", "a").splitlines()[1].split()[:5] == ["a", "Lost", "Paused", "Spec", "False"]
     described = tenant.must("describe", "agbsession", "a")
     assert f"AGB no longer has session {session_id}; its state is gone" in described
     assert "set spec.onSessionLost to Recreate, or delete this resource and apply it again." in described
