@@ -1,5 +1,6 @@
 """Helm, and a blank API server for the tests that install the chart: they bring and take the CRD."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from chart.helm import Helm
 from control_plane import ControlPlane
+from e2e.stack import until_gone
 from kubectl import Kubectl
 
 
@@ -37,3 +39,15 @@ def cluster_helm(blank_cluster: ControlPlane, helm_program: Path, home: Path) ->
 def blank_kubectl(blank_cluster: ControlPlane, kubectl_program: Path, home: Path) -> Kubectl:
     """kubectl with the blank API server, as its administrator."""
     return Kubectl(program=kubectl_program, kubeconfig=blank_cluster.kubeconfig, home=home)
+
+
+@pytest.fixture
+def clean_cluster(blank_kubectl: Kubectl, cluster_helm: Helm) -> Iterator[None]:
+    """Leave no release and no CRD to the next test."""
+    yield
+    releases = json.loads(cluster_helm("list", "--all-namespaces", "--output=json").out)
+    for release in releases:
+        assert cluster_helm("uninstall", release["name"], f"--namespace={release['namespace']}").succeeded
+    for crd in blank_kubectl("get", "crd", "--output=name").out.split():
+        blank_kubectl("delete", crd, "--wait=false")
+        until_gone(blank_kubectl, crd)

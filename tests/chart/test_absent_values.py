@@ -88,6 +88,7 @@ def test_a_chart_that_depends_on_this_one_can_leave_it_out(enabled: bool, helm: 
     assert ("--workers=256" in answer.out) == enabled
 
 
+@pytest.mark.usefixtures("clean_cluster")
 def test_an_upgrade_that_reuses_the_values_of_the_first_chart_works(cluster_helm: Helm) -> None:
     names = ["agb-operator", "--namespace=before"]
     ours = "--set=operator.workers=7"

@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import yaml
 from chart.helm import MONITORING, Helm
 from chart.test_render import RELEASE_NAMES
 from chart_rbac import CHART
-from e2e.stack import eventually, until_established
+from e2e.stack import until_established, until_gone
 from kubectl import Kubectl
 
 CRD = "agbsessions.agb.cloud"
@@ -24,35 +22,12 @@ SESSION = {
     "spec": {"imageId": "agb-code-space-1", "paused": True},
 }
 
+pytestmark = pytest.mark.usefixtures("clean_cluster")
+
 
 @pytest.fixture(scope="module")
 def kubectl(blank_kubectl: Kubectl) -> Kubectl:
     return blank_kubectl
-
-
-@pytest.fixture(autouse=True)
-def _clean(kubectl: Kubectl, cluster_helm: Helm) -> Iterator[None]:
-    """Leave no release and no CRD to the next test."""
-    yield
-    releases = json.loads(cluster_helm("list", "--all-namespaces", "--output=json").out)
-    for release in releases:
-        assert cluster_helm("uninstall", release["name"], f"--namespace={release['namespace']}").succeeded
-    for crd in kubectl("get", "crd", "--output=name").out.split():
-        kubectl("delete", crd, "--wait=false")
-        until_gone(kubectl, crd)
-
-
-def until_gone(kubectl: Kubectl, crd: str) -> None:
-    """Wait for the end of a definition that is being deleted.
-
-    A delete soon after a create finds the API server's storage for the kind not ready ("storage is (re)initializing"),
-    and it tries again after ever longer pauses. An update of the definition makes it try at once.
-    """
-
-    def gone() -> bool:
-        return not kubectl("annotate", crd, f"tests/try-again={time.monotonic()}", "--overwrite").succeeded
-
-    eventually(gone, within=60, every=0.5)
 
 
 def install(helm: Helm, release: str, *flags: str, namespace: str = "operators", chart: Path = CHART) -> str:

@@ -40,6 +40,19 @@ def eventually(probe: Callable[[], T], *, within: float = 30.0, every: float = 0
         time.sleep(every)
 
 
+def until_gone(kubectl: Kubectl, crd: str) -> None:
+    """Wait for the end of a definition that is being deleted.
+
+    A delete soon after a create finds the API server's storage for the kind not ready ("storage is (re)initializing"),
+    and it tries again after ever longer pauses. An update of the definition makes it try at once.
+    """
+
+    def gone() -> bool:
+        return not kubectl("annotate", crd, f"tests/try-again={time.monotonic()}", "--overwrite").succeeded
+
+    eventually(gone, within=60, every=0.5)
+
+
 def until_established(kubectl: Kubectl, crd: str) -> None:
     """Wait until a CRD, by `crd/NAME` or `--filename=FILE`, is served."""
     # kubectl does not wait for a status that is not there yet, but ends with an error.
