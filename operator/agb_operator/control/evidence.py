@@ -65,7 +65,10 @@ class Gatherer:
         vanished = 0
         for other in self.store.sharing_key(given.session):
             saw = other.status.session_status and other.status.phase not in (Phase.LOST, Phase.DELETING)
-            if not saw or other.session_id == given.session.session_id or self.memory.misses(other):
+            if not saw or other.session_id == given.session.session_id:
+                continue
+            if self.memory.misses(other):
+                vanished += 1  # it has been looked at already
                 continue
             try:
                 seen = await client.observe(other.session_id)
@@ -75,9 +78,10 @@ class Gatherer:
             if seen.state != SessionState.NOT_FOUND:
                 return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
             vanished += 1
-            if vanished + 1 == SUSPICIOUS:
-                return replace(given, evidence=replace(given.evidence, others=Others.UNSEEN))
-        return replace(given, evidence=replace(given.evidence, others=Others.NONE))
+            if vanished + 1 >= SUSPICIOUS:
+                break
+        others = Others.UNSEEN if vanished + 1 >= SUSPICIOUS else Others.NONE
+        return replace(given, evidence=replace(given.evidence, others=others))
 
     async def look_up(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
         """Find the other living sessions that are listed for the resource's UID, and the labels of the first."""

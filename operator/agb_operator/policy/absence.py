@@ -167,12 +167,12 @@ def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
 
 def session_ended(given: Input, seen: Observation) -> Draft:
     """Let go of a resource that is being deleted: its session is gone, and no other carries its UID."""
-    last = given.session.status.operation
-    released = last is not None and last.type == OperationType.RELEASE
-    if not released and (doubt := _doubt(given)) is not None:
+    if (doubt := _doubt(given)) is not None:
         return doubt
     if given.session.image_id and given.found is None:
         return Draft(action=Action.LOOK_UP)
+    last = given.session.status.operation
+    released = last is not None and last.type == OperationType.RELEASE
     text = f"Session {seen.session_id} is released." if released else f"Session {seen.session_id} was gone already."
     return Draft(action=Action.REMOVE_FINALIZER, events=(Event(reason="Released", message=text),))
 
