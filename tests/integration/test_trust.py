@@ -403,6 +403,20 @@ async def test_after_a_release_without_effect_a_key_that_sees_no_session_any_mor
         assert len(world.live()) == 4
 
 
+@pytest.mark.parametrize("others", [1, 3])
+async def test_a_session_that_fails_by_itself_holds_up_no_deletion_of_others(others: int) -> None:
+    async with World() as world:
+        world.control.configure(finish_for=0.0)
+        sessions = await fleet(world, others + 1)
+        await asyncio.sleep(90)
+        for name in [f"s{number}" for number in range(others)][:2]:
+            world.control.add_fault(HttpError(status=500), session_id=sessions[name])
+        await asyncio.sleep(300)
+        world.cluster.delete(NAMESPACE, f"s{others}")
+
+        await world.until(lambda: not world.exists(f"s{others}"), within=60.0)
+
+
 # Which session
 
 

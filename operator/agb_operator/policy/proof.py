@@ -90,6 +90,12 @@ class Absence(StrEnum):
     """The key suddenly sees none of the sessions that it saw."""
 
 
+def release_was_taken(session: AgbSession) -> bool:
+    """Tell whether AGB has taken a release of the session, whatever came of it."""
+    last = session.status.operation
+    return last is not None and last.type == OperationType.RELEASE
+
+
 def absence(
     session: AgbSession, evidence: Evidence, *, looks: int, lasts: float, vouched: bool, vanished_together: bool
 ) -> Absence:
@@ -106,8 +112,7 @@ def absence(
     That AGB took a release is a proof, too, so one look is enough then; but a release may be without effect, so it does
     not make a key believed that may not be the session's.
     """
-    last = session.status.operation
-    released = last is not None and last.type == OperationType.RELEASE
+    released = release_was_taken(session)
     vanished_together = vanished_together and not released  # people end many at once
     if session.confirmed_lost == session.session_id or session.status.phase == Phase.LOST:
         return Absence.BELIEVED
