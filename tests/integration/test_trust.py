@@ -15,6 +15,7 @@ from agb_simulator.effects import (
     FilterIgnored,
     HttpError,
     IdValue,
+    Ignored,
     LostAnswer,
     OtherAccount,
     StaleList,
@@ -355,6 +356,65 @@ async def test_a_deletion_while_the_key_opens_another_account_leaves_no_session_
         await world.until(lambda: not world.exists("s0"), within=400.0)
         assert releases(world) == {sessions["s0"]}
         assert len(world.live()) == 4
+
+
+async def deletion_without_effect(world: World) -> Any:
+    """Delete s0, and have AGB accept each release without ending the session; gives the fault."""
+    fault = world.control.add_fault(Ignored(), endpoint="releaseSessionAsync")
+    world.cluster.delete(NAMESPACE, "s0")
+    await world.until(lambda: world.calls("releaseSessionAsync") == 1)
+    return fault
+
+
+async def test_after_a_release_without_effect_the_key_of_another_account_proves_no_session_gone() -> None:
+    async with World() as world:
+        await fleet(world, 1)
+        ignored = await deletion_without_effect(world)
+        world.control.add_key(OTHER)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=OTHER)
+        await asyncio.sleep(600)
+
+        assert world.exists("s0")
+        assert "spec.deletionPolicy to Retain" in world.condition("Stalled", "s0")["message"]
+        world.control.remove_fault(ignored)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)
+        await world.until(lambda: not world.exists("s0"), within=300.0)
+        assert not world.live()
+
+
+@pytest.mark.parametrize("looked_at", ["first", "last"])
+async def test_after_a_release_without_effect_a_key_that_sees_no_session_any_more_proves_none_gone(
+    looked_at: str,
+) -> None:
+    async with World() as world:
+        await fleet(world, 5)
+        await asyncio.sleep(90)
+        ignored = await deletion_without_effect(world)
+        lie = world.control.add_fault(OtherAccount())
+        if looked_at == "last":
+            for name in ("s1", "s2", "s3", "s4"):
+                world.cluster.annotate(NAMESPACE, name, reconcile_requested_at="now")
+        await asyncio.sleep(300)
+
+        assert world.exists("s0")
+        world.control.remove_fault(ignored)
+        world.control.remove_fault(lie)
+        await world.until(lambda: not world.exists("s0"), within=400.0)
+        assert len(world.live()) == 4
+
+
+@pytest.mark.parametrize("others", [1, 3])
+async def test_a_session_that_fails_by_itself_holds_up_no_deletion_of_others(others: int) -> None:
+    async with World() as world:
+        world.control.configure(finish_for=0.0)
+        sessions = await fleet(world, others + 1)
+        await asyncio.sleep(90)
+        for name in [f"s{number}" for number in range(others)][:2]:
+            world.control.add_fault(HttpError(status=500), session_id=sessions[name])
+        await asyncio.sleep(300)
+        world.cluster.delete(NAMESPACE, f"s{others}")
+
+        await world.until(lambda: not world.exists(f"s{others}"), within=60.0)
 
 
 # Which session

@@ -10,13 +10,13 @@ from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
 from ..agb.pages import PageWalk
 from ..model.clock import Clock
-from ..model.errors import TerminalError
+from ..model.errors import ApiUnavailable, TerminalError
 from ..model.resource import UID_LABEL, AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import Phase
 from ..policy.creation import living
 from ..policy.plan import Action, Input
-from ..policy.proof import Evidence, Others, contradicts_a_call
+from ..policy.proof import Evidence, Others, contradicts_a_call, release_was_taken
 from .memory import SUSPICIOUS, Memory, Remembered
 from .store import Store
 
@@ -61,23 +61,35 @@ class Gatherer:
         return await self._labelled(given, given.session.session_id, client)
 
     async def _others(self, given: Input, client: SessionClient) -> Input:
-        """Look at other sessions that the key saw, until it sees one, or as many have vanished as make it suspect."""
-        vanished = 0
+        """Look at other sessions that the key saw, until it sees one, or as many have vanished as make it suspect.
+
+        One that cannot be looked at holds up no deletion of another whose release AGB has taken.
+        """
+        vanished, failure = 0, None
         for other in self.store.sharing_key(given.session):
             saw = other.status.session_status and other.status.phase not in (Phase.LOST, Phase.DELETING)
-            if not saw or other.session_id == given.session.session_id or self.memory.misses(other):
+            if not saw or other.session_id == given.session.session_id:
+                continue
+            if self.memory.misses(other):
+                vanished += 1  # it has been looked at already
                 continue
             try:
                 seen = await client.observe(other.session_id)
             except TerminalError:
                 continue  # that is between AGB and the other one
+            except ApiUnavailable as error:
+                failure = error  # and this may be
+                continue
             self.memory.note_look(other, seen.state, client=client)
             if seen.state != SessionState.NOT_FOUND:
                 return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
             vanished += 1
-            if vanished + 1 == SUSPICIOUS:
-                return replace(given, evidence=replace(given.evidence, others=Others.UNSEEN))
-        return replace(given, evidence=replace(given.evidence, others=Others.NONE))
+            if vanished + 1 >= SUSPICIOUS:
+                break
+        others = Others.UNSEEN if vanished + 1 >= SUSPICIOUS else Others.NONE
+        if failure is not None and others == Others.NONE and not release_was_taken(given.session):
+            raise failure
+        return replace(given, evidence=replace(given.evidence, others=others))
 
     async def look_up(self, given: Input, remembered: Remembered, client: SessionClient) -> Input:
         """Find the other living sessions that are listed for the resource's UID, and the labels of the first."""

@@ -23,7 +23,7 @@ from ..model.status import (
 )
 from .backoff import BELIEVE_AFTER, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Absence
+from .proof import Absence, release_was_taken
 from .transitions import finished, unexpected
 from .wording import decider, new_one_waits, of_look, of_no_look
 
@@ -167,14 +167,13 @@ def _failed_by_loss(session: AgbSession, now: datetime) -> Operation | None:
 
 def session_ended(given: Input, seen: Observation) -> Draft:
     """Let go of a resource that is being deleted: its session is gone, and no other carries its UID."""
-    last = given.session.status.operation
-    released = last is not None and last.type == OperationType.RELEASE
-    if not released and (doubt := _doubt(given)) is not None:
+    if (doubt := _doubt(given)) is not None:
         return doubt
     if given.session.image_id and given.found is None:
         return Draft(action=Action.LOOK_UP)
-    text = f"Session {seen.session_id} is released." if released else f"Session {seen.session_id} was gone already."
-    return Draft(action=Action.REMOVE_FINALIZER, events=(Event(reason="Released", message=text),))
+    how = "is released" if release_was_taken(given.session) else "was gone already"
+    event = Event(reason="Released", message=f"Session {seen.session_id} {how}.")
+    return Draft(action=Action.REMOVE_FINALIZER, events=(event,))
 
 
 def observe_only(given: Input, seen: Observation) -> Draft:

@@ -90,6 +90,12 @@ class Absence(StrEnum):
     """The key suddenly sees none of the sessions that it saw."""
 
 
+def release_was_taken(session: AgbSession) -> bool:
+    """Tell whether AGB has taken a release of the session, whatever came of it."""
+    last = session.status.operation
+    return last is not None and last.type == OperationType.RELEASE
+
+
 def absence(
     session: AgbSession, evidence: Evidence, *, looks: int, lasts: float, vouched: bool, vanished_together: bool
 ) -> Absence:
@@ -102,7 +108,12 @@ def absence(
         lasts: seconds since the first of them.
         vouched: the key saw another session after the first of them and before the last.
         vanished_together: the key has seen none of its sessions since this one vanished with others.
+
+    That AGB took a release is a proof, too, so one look is enough then; but a release may be without effect, so it does
+    not make a key believed that may not be the session's.
     """
+    released = release_was_taken(session)
+    vanished_together = vanished_together and not released  # people end many at once
     if session.confirmed_lost == session.session_id or session.status.phase == Phase.LOST:
         return Absence.BELIEVED
     before = session.status.seen_with
@@ -110,7 +121,7 @@ def absence(
         return Absence.OTHER_KEY
     if evidence.others == Others.UNASKED and not vouched and not vanished_together:
         return Absence.UNVOUCHED
-    if looks < 2 or lasts < BELIEVE_AFTER or (evidence.others == Others.SEEN and not vouched):
+    if not released and (looks < 2 or lasts < BELIEVE_AFTER or (evidence.others == Others.SEEN and not vouched)):
         return Absence.TOO_EARLY
     if lasts < KEY_DOUBTED and (vanished_together or evidence.others == Others.UNSEEN):
         return Absence.KEY_SUSPECT

@@ -165,6 +165,7 @@ def test_every_decision_after_a_look_is_well_said_and_followed_by_another(
 def test_a_second_look_at_the_same_changes_nothing(
     session: AgbSession, look: Observation, recalled: Recalled, now: datetime
 ) -> None:
+    assume(not (session.deleting and session.observe_only))  # it is let go of before any look
     first = plan(session, look, now=now, recalled=recalled)
     after = carried_on(session, first)
     assume(first.status is not None and after.session_id)

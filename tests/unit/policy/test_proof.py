@@ -83,6 +83,26 @@ def test_what_not_found_is_worth_where_the_key_has_seen_no_other_session_meanwhi
     assert said == worth
 
 
+@pytest.mark.parametrize(
+    ("witness", "others", "lasts", "worth"),
+    [
+        ("w1", Others.UNASKED, 0.0, Absence.UNVOUCHED),
+        ("w1", Others.SEEN, 0.0, Absence.BELIEVED),
+        ("w1", Others.NONE, 0.0, Absence.BELIEVED),
+        ("w1", Others.UNSEEN, 0.0, Absence.KEY_SUSPECT),
+        ("w1", Others.UNSEEN, KEY_DOUBTED, Absence.BELIEVED),
+        ("w2", Others.SEEN, KEY_DOUBTED, Absence.OTHER_KEY),
+    ],
+)
+def test_a_release_that_agb_took_spares_the_second_look_and_proves_no_key(
+    witness: str, others: Others, lasts: float, worth: Absence
+) -> None:
+    ended = replace(SESSION, status=replace(SESSION.status, operation=an_operation(OperationType.RELEASE)))
+    evidence = Evidence(witness=witness, others=others)
+
+    assert absence(ended, evidence, looks=1, lasts=lasts, vouched=False, vanished_together=True) == worth
+
+
 def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key() -> None:
     old = a_session(status=a_status(session_status="RUNNING"))
 
