@@ -73,15 +73,19 @@ async def test_two_thousand_flips_at_once_cost_at_most_eleven_calls_for_ten(work
     assert stats["requests"] <= 2200
 
 
-@pytest.mark.parametrize("most", [50.0, 100.0, inf])
-async def test_under_a_rate_limit_of_the_service_the_limit_is_what_takes_the_time(most: float) -> None:
+# One turn in 32 is for pages, so that nobody waits for the last pause. A bound above the limit hides for longer that
+# pages and pauses share it: more of it goes to pages.
+@pytest.mark.parametrize(("most", "requests", "longer"), [(50.0, 2250, 1.25), (inf, 2250, 1.25), (100.0, 2400, 1.35)])
+async def test_under_a_rate_limit_of_the_service_the_limit_is_what_takes_the_time(
+    most: float, requests: int, longer: float
+) -> None:
     """Fifty calls a second are forty seconds for two thousand; throttled calls are sent again, and no pass fails."""
     settings = Settings(transition=3.0, latency=0.02, rate_limit=50.0)
     control, ended = await pause_at_once(2000, most=most, settings=settings)
     assert control.stats()["illegal"] == 0
-    assert control.stats()["requests"] <= 2250  # one turn in 32 is for pages, so that nobody waits for the last pause
+    assert control.stats()["requests"] <= requests
     assert control.count("pauseSessionAsync", "applied") == 2000
-    assert ended[-1] <= 1.25 * 2000 / 50
+    assert ended[-1] <= longer * 2000 / 50
 
 
 async def test_the_slowest_of_five_hundred_flips_waits_less_than_three_times_the_median() -> None:
