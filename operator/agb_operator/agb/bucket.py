@@ -13,7 +13,7 @@ from typing import Final
 
 from ..model.clock import Clock
 from ..model.errors import Throttled
-from .lanes import Lane
+from .lanes import CLOCK_EVERY, Lane
 from .rate import FIRST, Rate
 from .replies import Call
 
@@ -21,8 +21,6 @@ PATIENCE: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
 PAGES_EVERY: Final = 32
 """One of so many turns is a page's while other calls wait, too."""
-CLOCK_EVERY: Final = 4
-"""One of so many turns is the clock's while people wait, too."""
 _TICK: Final = 0.001
 
 

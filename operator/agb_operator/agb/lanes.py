@@ -16,5 +16,7 @@ class Lane(Enum):
     """A page of a list tells of a hundred sessions: it does not wait behind the calls for each of them."""
 
 
+CLOCK_EVERY: Final = 4
+"""One of so many turns is the clock's while people wait, too."""
 caller_lane: Final[ContextVar[Lane]] = ContextVar("caller_lane", default=Lane.PEOPLE)
 """The lane of the calls, other than pages, that are made in this context; whoever causes them sets it."""

@@ -11,13 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
+from ..agb.lanes import CLOCK_EVERY
 from ..model.resource import ObjectKey
 from ..shares import Held, Tenant
-
-CLOCK_EVERY: Final = 4
-"""One of so many turns of a line is the clock's while people wait, too."""
 
 
 @dataclass(slots=True, eq=False)
