@@ -6,14 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import ConfigDict, Field, TypeAdapter
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter
 
 from .status import Condition, ConditionDraft, Time, Truth, with_transitions
-from .tolerance import Fit, FitOnes
-
-_AS_IN_KUBERNETES = ConfigDict(alias_generator=to_camel)
-_KNOWN = Field(exclude_if=lambda value: value is None)
+from .tolerance import AS_IN_KUBERNETES, KNOWN, SAID, Fit, FitOnes
 
 
 class ScheduleReason(StrEnum):
@@ -35,7 +31,7 @@ class Asks(StrEnum):
 class NextAsk:
     """When a schedule asks for something else, and for what."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     at: Time
     asks: Asks
@@ -45,16 +41,16 @@ class NextAsk:
 class ScheduleStatus:
     """The status subresource; `observed_generation` -1 means that the operator has not looked yet."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     observed_generation: Annotated[int, Fit] = -1
-    asks: Annotated[Asks | None, Fit, _KNOWN] = None
-    next: Annotated[NextAsk | None, Fit, _KNOWN] = None
-    sessions: Annotated[int | None, Fit, _KNOWN] = None
+    asks: Annotated[Asks | None, Fit, KNOWN] = None
+    next: Annotated[NextAsk | None, Fit, KNOWN] = None
+    sessions: Annotated[int | None, Fit, KNOWN] = None
     """How many AgbSessions are selected; those only observed and the losers of a conflict do not count."""
-    settled: Annotated[int | None, Fit, _KNOWN] = None
+    settled: Annotated[int | None, Fit, KNOWN] = None
     """How many of these are Ready as they are wanted."""
-    conditions: Annotated[tuple[Condition, ...], FitOnes, Field(exclude_if=lambda value: not value)] = ()
+    conditions: Annotated[tuple[Condition, ...], FitOnes, SAID] = ()
 
     @property
     def ready(self) -> Condition:

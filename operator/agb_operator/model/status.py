@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from .states import DesiredState
-from .tolerance import Fit, FitOnes
+from .tolerance import AS_IN_KUBERNETES, KNOWN, SAID, Fit, FitOnes
 
 
 def timestamp(moment: datetime) -> str:
@@ -41,10 +40,6 @@ def _read_timestamp(text: object) -> datetime:
 
 
 Time = Annotated[datetime, BeforeValidator(_read_timestamp), PlainSerializer(timestamp)]
-_SAID = Field(exclude_if=lambda value: not value)
-"""An empty field is not written."""
-_KNOWN = Field(exclude_if=lambda value: value is None)
-_AS_IN_KUBERNETES = ConfigDict(alias_generator=to_camel)
 
 
 class Reason(StrEnum):
@@ -118,16 +113,16 @@ class Truth(StrEnum):
 class Operation:
     """The running or the last finished operation: what a restarted operator continues from."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     type: OperationType
     state: OperationState
     started_at: Time
-    finished_at: Annotated[Time | None, Fit, _KNOWN] = None
-    request_id: Annotated[str, Fit, _SAID] = ""
+    finished_at: Annotated[Time | None, Fit, KNOWN] = None
+    request_id: Annotated[str, Fit, SAID] = ""
     attempts: Annotated[int, Fit] = 0
-    message: Annotated[str, Fit, _SAID] = ""
-    sent_with: Annotated[str, Fit, _SAID] = ""
+    message: Annotated[str, Fit, SAID] = ""
+    sent_with: Annotated[str, Fit, SAID] = ""
     """Names the key that a createSession was sent with, see `AgbSession`'s evidence."""
 
     def ended(self, state: OperationState, now: datetime, message: str = "") -> "Operation":
@@ -145,7 +140,7 @@ class Operation:
 class NextChange:
     """When the clock alone changes what is wanted, and to what."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     at: Time
     state: DesiredState
@@ -165,7 +160,7 @@ class UsageState(StrEnum):
 class UsageMonth:
     """What was counted in one month of UTC."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     running_seconds: int = 0
@@ -178,7 +173,7 @@ class UsageMonth:
 class Usage:
     """How long the session ran and slept; what is open since `counted_until` is the reader's to add."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     state: UsageState
     counted_until: Time
@@ -189,7 +184,7 @@ class Usage:
 class Condition:
     """A metav1.Condition."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     type: Annotated[str, Field(min_length=1)]
     status: Truth
@@ -212,26 +207,26 @@ class ConditionDraft:
 class SessionStatus:
     """The status subresource as a value; `observed_generation` -1 means that the operator has not looked yet."""
 
-    __pydantic_config__: ClassVar = _AS_IN_KUBERNETES
+    __pydantic_config__: ClassVar = AS_IN_KUBERNETES
 
     observed_generation: Annotated[int, Fit] = -1
-    phase: Annotated[Phase | None, Fit, _KNOWN] = None
-    session_id: Annotated[str, Fit, _SAID] = ""
-    session_status: Annotated[str, Fit, _SAID] = ""
-    desired_state: Annotated[str, Fit, _SAID] = ""
-    why: Annotated[str, Fit, _SAID] = ""
-    next_change: Annotated[NextChange | None, Fit, _KNOWN] = None
-    operation: Annotated[Operation | None, Fit, Field(alias="lastOperation"), _KNOWN] = None
-    labels: Annotated[Mapping[str, str] | None, Fit, _KNOWN] = None
-    recreations: Annotated[tuple[str, ...], Fit, _SAID] = ()
-    may_have_duplicates: Annotated[bool, Fit, _SAID] = False
+    phase: Annotated[Phase | None, Fit, KNOWN] = None
+    session_id: Annotated[str, Fit, SAID] = ""
+    session_status: Annotated[str, Fit, SAID] = ""
+    desired_state: Annotated[str, Fit, SAID] = ""
+    why: Annotated[str, Fit, SAID] = ""
+    next_change: Annotated[NextChange | None, Fit, KNOWN] = None
+    operation: Annotated[Operation | None, Fit, Field(alias="lastOperation"), KNOWN] = None
+    labels: Annotated[Mapping[str, str] | None, Fit, KNOWN] = None
+    recreations: Annotated[tuple[str, ...], Fit, SAID] = ()
+    may_have_duplicates: Annotated[bool, Fit, SAID] = False
     """More than one createSession may have taken effect for the session, and nobody has looked since."""
-    seen_with: Annotated[str, Fit, _SAID] = ""
+    seen_with: Annotated[str, Fit, SAID] = ""
     """Names the key that last saw the session; "" before that, and after an upgrade."""
-    usage: Annotated[Usage | None, Fit, _KNOWN] = None
+    usage: Annotated[Usage | None, Fit, KNOWN] = None
     """None before the first count."""
-    last_handled_reconcile_at: Annotated[str, Fit, _SAID] = ""
-    conditions: Annotated[tuple[Condition, ...], FitOnes, _SAID] = ()
+    last_handled_reconcile_at: Annotated[str, Fit, SAID] = ""
+    conditions: Annotated[tuple[Condition, ...], FitOnes, SAID] = ()
 
     def condition(self, kind: str) -> Condition | None:
         """Give one condition by its type."""

@@ -1,8 +1,9 @@
-"""Reading what somebody else has written: what does not fit counts as absent, since the next write puts it right."""
+"""How statuses are read and written: what does not fit counts as absent, since the next write puts it right."""
 
 from typing import Any, Final
 
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticUseDefault
 
 
@@ -33,3 +34,9 @@ Fit: Final = WrapValidator(_fit)
 """Of a field: a value that does not fit is read as the field's default."""
 FitOnes: Final = WrapValidator(_fit_ones)
 """Of a sequence: entries that do not fit are left out."""
+SAID: Final = Field(exclude_if=lambda value: not value)
+"""Of a field: it is not written while it is empty."""
+KNOWN: Final = Field(exclude_if=lambda value: value is None)
+"""Of a field: it is not written while it is None."""
+AS_IN_KUBERNETES: Final = ConfigDict(alias_generator=to_camel)
+"""Of a class: its fields are written as Kubernetes writes them."""
