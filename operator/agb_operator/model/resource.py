@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from .fields import mapping_in, number_in, seconds_in, text_in
 from .override import Override, read_override
 from .status import SessionStatus, parse_timestamp
 from .status_json import status_from_dict
@@ -32,7 +33,6 @@ DEFAULT_TIMEOUT: Final = timedelta(minutes=10)
 DEFAULT_POLL_INTERVAL: Final = timedelta(seconds=2)
 DEFAULT_ENTRY: Final = "apiKey"
 
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _LABEL_LENGTH: Final = 128
 
@@ -130,31 +130,31 @@ class AgbSession:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "AgbSession":
         """Read an object as the watch or a GET gives it."""
-        meta, spec = _mapping(body, "metadata"), _mapping(body, "spec")
+        meta, spec = mapping_in(body, "metadata"), mapping_in(body, "spec")
         problems: list[str] = []
-        image, adopted = _text(spec, "imageId"), _text(spec, "sessionId")
+        image, adopted = text_in(spec, "imageId"), text_in(spec, "sessionId")
         if bool(image) == bool(adopted):
             problems.append("set exactly one of spec.imageId and spec.sessionId")
         paused = spec.get("paused", False)
         if not isinstance(paused, bool):
             problems.append("spec.paused must be true or false")
-        annotations = _mapping(meta, "annotations")
+        annotations = mapping_in(meta, "annotations")
         ours = bool(image) and not adopted  # a session that somebody else made is never ended unasked
         deletion = _choice(spec, "deletionPolicy", ("Delete", "Retain"), "Delete" if ours else "Retain", problems)
         return cls(
-            key=ObjectKey(_text(meta, "namespace"), _text(meta, "name")),
-            uid=_text(meta, "uid"),
-            resource_version=_text(meta, "resourceVersion"),
-            generation=_number(meta, "generation"),
+            key=ObjectKey(text_in(meta, "namespace"), text_in(meta, "name")),
+            uid=text_in(meta, "uid"),
+            resource_version=text_in(meta, "resourceVersion"),
+            generation=number_in(meta, "generation"),
             created_at=parse_timestamp(meta.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC),
             deleting=bool(meta.get("deletionTimestamp")),
             finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
             paused=paused is True,
             override=read_override(spec, problems),
-            object_labels=_shared(_mapping(meta, "labels")),
+            object_labels=_shared(mapping_in(meta, "labels")),
             image_id=image,
             adopted_id=adopted,
-            labels={str(k): str(v) for k, v in _mapping(spec, "labels").items()},
+            labels={str(k): str(v) for k, v in mapping_in(spec, "labels").items()},
             secret=_secret(spec, problems),
             deletes_session=deletion == "Delete",
             observe_only=_choice(spec, "managementPolicy", ("Manage", "Observe"), "Manage", problems) == "Observe",
@@ -178,11 +178,8 @@ def own_labels(cluster_name: str) -> dict[str, str]:
 @lru_cache(maxsize=256)
 def parse_duration(text: str) -> timedelta | None:
     """Read a duration such as `90s`, `10m` or `1h30m`; None when it is none or not positive."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    duration = timedelta(seconds=seconds) if seconds < 10**9 else timedelta(0)
+    seconds = seconds_in(text, _DURATION)
+    duration = timedelta(seconds=seconds) if seconds is not None and seconds < 10**9 else timedelta(0)
     return duration or None
 
 
@@ -209,29 +206,14 @@ def _choice(spec: Mapping[str, Any], name: str, allowed: tuple[str, ...], defaul
 def _secret(spec: Mapping[str, Any], problems: list[str]) -> SecretRef | None:
     if spec.get("credentials") is None:
         return None
-    reference = _mapping(_mapping(spec, "credentials"), "secretRef")
-    name = _text(reference, "name")
+    reference = mapping_in(mapping_in(spec, "credentials"), "secretRef")
+    name = text_in(reference, "name")
     if not name:
         problems.append("spec.credentials.secretRef.name must name a Secret in this namespace")
         return None
-    return SecretRef(name, _text(reference, "key") or DEFAULT_ENTRY)
-
-
-def _mapping(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = body.get(key)
-    return value if isinstance(value, dict) else {}
+    return SecretRef(name, text_in(reference, "key") or DEFAULT_ENTRY)
 
 
 def _shared(labels: Mapping[str, Any]) -> Mapping[str, str]:
     """Keep each word once: thousands of resources carry the same few labels."""
     return {sys.intern(str(key)): sys.intern(str(value)) for key, value in labels.items()}
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _number(body: Mapping[str, Any], key: str) -> int:
-    value = body.get(key)
-    return value if isinstance(value, int) else 0

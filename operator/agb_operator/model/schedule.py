@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from .fields import mapping_in, number_in, seconds_in, text_in
 from .resource import ObjectKey
 from .schedule_status import ScheduleStatus, schedule_status_from_dict
 from .selector import LabelSelector, read_selector
@@ -28,7 +29,6 @@ _ZONE: Final = re.compile(r"UTC|[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|h|m|s)", re.ASCII)
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class Stretch(NamedTuple):
@@ -81,20 +81,20 @@ class AgbPauseSchedule:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "AgbPauseSchedule":
         """Read an object as the watch or a GET gives it."""
-        meta, spec = _mapping(body, "metadata"), _mapping(body, "spec")
+        meta, spec = mapping_in(body, "metadata"), mapping_in(body, "spec")
         problems: list[str] = []
         zone = _zone(spec.get("timeZone"), problems)
         return cls(
-            namespace=_text(meta, "namespace"),
-            name=_text(meta, "name"),
-            uid=_text(meta, "uid"),
-            resource_version=_text(meta, "resourceVersion"),
-            generation=meta["generation"] if isinstance(meta.get("generation"), int) else 0,
+            namespace=text_in(meta, "namespace"),
+            name=text_in(meta, "name"),
+            uid=text_in(meta, "uid"),
+            resource_version=text_in(meta, "resourceVersion"),
+            generation=number_in(meta, "generation"),
             deleting=bool(meta.get("deletionTimestamp")),
             selector=read_selector(spec.get("selector"), "spec.selector", problems),
             zone=zone or UTC,
-            pause_at=_text(spec, "pauseAt"),
-            resume_at=_text(spec, "resumeAt"),
+            pause_at=text_in(spec, "pauseAt"),
+            resume_at=text_in(spec, "resumeAt"),
             days_off=_days_off(spec, problems),
             windows=_stretches(spec, "windows", zone, problems),
             exceptions=_stretches(spec, "exceptions", zone, problems),
@@ -211,10 +211,8 @@ def _spread(spec: Mapping[str, Any], problems: list[str]) -> timedelta:
     text = spec.get("spread")
     if text is None:
         return timedelta(0)
-    parts = _DURATION.findall(text) if isinstance(text, str) else []
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    whole = bool(parts) and "".join(number + unit for number, unit in parts) == text
-    if not whole or seconds > LONGEST_SPREAD.total_seconds():
+    seconds = seconds_in(text, _DURATION) if isinstance(text, str) else None
+    if seconds is None or seconds > LONGEST_SPREAD.total_seconds():
         problems.append(f"spec.spread is '{text}' and must be a duration from 0s to 4h, such as 90s, 10m or 1h30m")
         return timedelta(0)
     return timedelta(seconds=seconds)
@@ -238,13 +236,3 @@ def _list(spec: Mapping[str, Any], field: str, problems: list[str]) -> list[Any]
         problems.append(f"spec.{field} must be a list")
         return []
     return value
-
-
-def _mapping(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = body.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    return value if isinstance(value, str) else ""
