@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from agb_operator.model.override import Override
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import DesiredState
-from agb_operator.model.status import Phase, Reason, Truth, timestamp
+from agb_operator.model.status import Phase, Reason, Truth, parse_timestamp, timestamp
 from agb_operator.policy.intent import (
     DEFAULT,
     OVERRIDE,
@@ -24,7 +24,7 @@ from agb_operator.policy.intent import (
 )
 
 from .output import paragraph
-from .times import day_and_time, moment_in, shown
+from .times import day_and_time, shown
 
 _DECIDES: Final = "  <- decides"
 
@@ -104,7 +104,7 @@ class Chain:
         session, status = self.session, self.session.status
         phase = str(status.phase or Phase.PENDING)
         since = status.paused.last_transition_time if phase in (Phase.PAUSED, Phase.RUNNING) else ""
-        moment = moment_in(since)
+        moment = parse_timestamp(since)
         parts = [str(session.key), session.session_id or "no session yet"]
         return (
             "  ".join(parts)
@@ -172,15 +172,12 @@ class Chain:
     def as_object(self) -> dict[str, Any]:
         """Give all of it for programs."""
         session, intent = self.session, self.intent
-        change = intent.shown
         return {
             "namespace": session.key.namespace,
             "name": session.key.name,
             "sessionId": session.session_id,
             "phase": str(session.status.phase or Phase.PENDING),
-            "wanted": str(intent.state),
-            "why": intent.why,
-            "nextChange": {"at": timestamp(change.at), "state": str(change.state)} if change else None,
+            **wanted_object(intent),
             "chain": [
                 {"who": say.who, **({"name": say.name} if say.name else {}), "says": say.says, "decides": say.decides}
                 for say in self.says()
@@ -188,6 +185,16 @@ class Chain:
             "conditions": list(self.conditions()),
             "nextSteps": [command for _, command in self.next_step()],
         }
+
+
+def wanted_object(intent: Intent) -> dict[str, Any]:
+    """Give what is wanted, why, and what comes next, for programs."""
+    change = intent.shown
+    return {
+        "wanted": str(intent.state),
+        "why": intent.why,
+        "nextChange": {"at": timestamp(change.at), "state": str(change.state)} if change else None,
+    }
 
 
 def obstacle(session: AgbSession, wanted: DesiredState) -> str:

@@ -108,19 +108,11 @@ class Forecast:
             group += (subject.desired_state, subject.why)  # it counts whether it sleeps now
         key = (*group, subject.desired_state, *shares.values())
         if key not in self._members:
-            self._members[key] = self._follow(subject, schedules, heard, group, shares)
+            self._members[key] = self._late(subject, *self._fate(subject, schedules, heard, group, shares))
         first, changes = self._members[key]
         return Member(session=session, group=group, first=first, changes=changes)
 
-    def _follow(
-        self,
-        subject: Subject,
-        schedules: Schedules,
-        heard: Sequence[Schedule],
-        group: tuple[object, ...],
-        shares: Mapping[str, timedelta],
-    ) -> tuple[Wanted, list[Change]]:
-        fate, share = self._fate(subject, schedules, heard, group, shares)
+    def _late(self, subject: Subject, fate: _Fate, share: timedelta) -> tuple[Wanted, list[Change]]:
         first, changes = fate.late(share, self.begin, self.end)
         if self.begin <= self.now and subject.desired_state not in ("", first.state):
             changes.insert(0, Change(first.at, first.state, first.why, "", first.at))

@@ -15,6 +15,7 @@ from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.http import AgbApi
 from agb_operator.agb.pages import PageWalk
+from agb_operator.kube.schedule_requests import GROUP_VERSION
 from agb_operator.model.errors import AgbError, SessionNotFound, Throttled
 from agb_operator.model.resource import KIND, UID_LABEL, AgbSession
 from agb_operator.model.states import Observation, SessionState
@@ -119,7 +120,7 @@ class Import:
             }
             manifests.append(
                 {
-                    "apiVersion": "agb.cloud/v1alpha1",
+                    "apiVersion": GROUP_VERSION,
                     "kind": KIND,
                     "metadata": {"name": name, "namespace": namespace},
                     "spec": spec,

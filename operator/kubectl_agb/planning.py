@@ -14,6 +14,7 @@ from .fleet import Manifests, by_namespace, named, overlaid, read_files, read_se
 from .forecast import Forecast, Member
 from .options import Where
 from .selectors import parse_selector
+from .targets import check_names
 from .times import read_coming, read_time
 
 _USUAL: Final = timedelta(days=7)
@@ -41,8 +42,7 @@ class Request:
         """
         if self.names and self.selector:
             raise WrongUsage("name the sessions, or say -l: not both")
-        if self.names and self.where.everywhere:
-            raise WrongUsage("-A does not go with names: the same name may be in many namespaces")
+        check_names(self.names, self.where)
         if sum(map(bool, (self.at, self.begin or self.until, self.week))) > 1:
             raise WrongUsage("say one of --at, --week, and --from with --until")
 

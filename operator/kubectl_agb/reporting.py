@@ -16,7 +16,7 @@ from .cluster import Cluster, in_cluster
 from .errors import WrongUsage
 from .options import Where
 from .output import paragraph, table, write_object, write_objects
-from .savings import MONEY, Report, Sleeper, Sums, amount, notes, report, share, sleepers
+from .savings import MONEY, Report, Sleeper, Sums, money_cells, notes, report, sleepers, usage_cells
 from .savings_options import known_month, read_grouping, read_month, read_rates
 from .selectors import parse_selector
 from .times import read_duration
@@ -130,28 +130,15 @@ def _write_csv(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 def _write_table(found: Report) -> None:
     rates = found.rates
     headers = [found.heading.upper(), "SESSIONS", "RUNNING H", "PAUSED H", "ASLEEP", "PAUSES"]
-    rows = [_row(found, name, sums) for name, sums in found.groups]
-    total = _row(found, "Total", found.total)
+    *rows, total = (
+        [name, *usage_cells(sums), *money_cells(found, sums)] for name, sums in (*found.groups, ("Total", found.total))
+    )
     if rates is not None:
         headers += ["COST", "SAVED"]
         total[-1] += f" {rates.currency}" if rates.currency else ""
     click.echo(table(headers, [*rows, total]))
     for line in notes(found):
         click.echo(paragraph(line))
-
-
-def _row(found: Report, name: str, sums: Sums) -> list[str]:
-    row = [
-        name,
-        f"{sums.sessions:,}",
-        amount(sums.running_hours),
-        amount(sums.paused_hours),
-        share(sums),
-        f"{sums.pauses:,}",
-    ]
-    if found.rates is not None:
-        row += [amount(found.rates.cost(sums)), amount(found.rates.saved(sums))]
-    return row
 
 
 def write_sleepers(found: Sequence[Sleeper], output: str, now: datetime, asleep_for: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from agb_operator.model.status import Truth, UsageMonth, UsageState, parse_timestamp
+from agb_operator.model.status import SessionStatus, Truth, UsageMonth, UsageState, parse_timestamp
 from agb_operator.model.status_json import status_from_dict, usage_from_dict
 from agb_operator.policy.usage import kept_months, until
 
@@ -188,9 +188,9 @@ def sleepers(bodies: Iterable[Mapping[str, Any]], *, longer_than: timedelta, now
     """Give the sessions that have slept at least so long, the longest first."""
     found = []
     for body in bodies:
-        since = _asleep_since(body)
+        status, meta = status_from_dict(body.get("status")), body["metadata"]
+        since = _asleep_since(status)
         if since is not None and now - since >= longer_than:
-            meta, status = body["metadata"], status_from_dict(body.get("status"))
             found.append(
                 Sleeper(
                     namespace=meta["namespace"],
@@ -203,12 +203,11 @@ def sleepers(bodies: Iterable[Mapping[str, Any]], *, longer_than: timedelta, now
     return sorted(found, key=lambda sleeper: (sleeper.since, sleeper.namespace, sleeper.name))
 
 
-def _asleep_since(body: Mapping[str, Any]) -> datetime | None:
+def _asleep_since(status: SessionStatus) -> datetime | None:
     """Give since when a session sleeps; the earlier of two words, as each may be younger than the pause.
 
     The usage may have been counted for the first time while it slept, and the condition moves when a look fails.
     """
-    status = status_from_dict(body.get("status"))
     if status.paused.status != Truth.TRUE:
         return None
     told = [parse_timestamp(status.paused.last_transition_time)]
@@ -227,6 +226,23 @@ def amount(number: float) -> str:
 def share(sums: Sums) -> str:
     """Write the share that was slept."""
     return f"{100 * sums.asleep:.0f} %"
+
+
+def usage_cells(sums: Sums) -> list[str]:
+    """Write what was used for people: sessions, hours running and paused, the share that was slept, pauses."""
+    return [
+        f"{sums.sessions:,}",
+        amount(sums.running_hours),
+        amount(sums.paused_hours),
+        share(sums),
+        f"{sums.pauses:,}",
+    ]
+
+
+def money_cells(found: Report, sums: Sums) -> list[str]:
+    """Write what it cost and what was saved; nothing without rates."""
+    rates = found.rates
+    return [] if rates is None else [amount(rates.cost(sums)), amount(rates.saved(sums))]
 
 
 def notes(found: Report) -> list[str]:

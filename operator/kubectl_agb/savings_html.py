@@ -11,7 +11,7 @@ from typing import Final
 
 from agb_operator.model.status import timestamp
 
-from .savings import Report, Sums, amount, notes, share
+from .savings import Report, Sums, amount, money_cells, notes, share, usage_cells
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --ground: #fff; --line: #d1d9e0; --card: #f6f8fa;
@@ -147,15 +147,5 @@ def _table(found: Report) -> str:
 
 
 def _row(found: Report, name: str, sums: Sums) -> str:
-    cells = [
-        name,
-        f"{sums.sessions:,}",
-        amount(sums.running_hours),
-        amount(sums.paused_hours),
-        share(sums),
-        f"{sums.pauses:,}",
-        f"{sums.resumes:,}",
-    ]
-    if found.rates is not None:
-        cells += [amount(found.rates.cost(sums)), amount(found.rates.saved(sums))]
+    cells = [name, *usage_cells(sums), f"{sums.resumes:,}", *money_cells(found, sums)]
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"

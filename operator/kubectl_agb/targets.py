@@ -33,8 +33,7 @@ class Targets:
         """
         if sum(map(bool, (self.names, self.selector, self.everything))) != 1:
             raise WrongUsage("say which AgbSessions: their names, or -l SELECTOR, or --all")
-        if self.names and self.where.everywhere:
-            raise WrongUsage("-A does not go with names: the same name may be in many namespaces")
+        check_names(self.names, self.where)
         parse_selector(self.selector)
 
     async def find(self, cluster: Cluster, *, agreed: bool) -> Sequence[AgbSession | Failed]:
@@ -53,6 +52,16 @@ class Targets:
         if len(found) > MANY and not agreed:
             raise WrongUsage(f"these are {len(found):,} AgbSessions: add --yes if you mean all of them")
         return found
+
+
+def check_names(names: Sequence[str], where: Where) -> None:
+    """See that names say which sessions are meant.
+
+    Raises:
+        WrongUsage: they do not.
+    """
+    if names and where.everywhere:
+        raise WrongUsage("-A does not go with names: the same name may be in many namespaces")
 
 
 async def _one(cluster: Cluster, name: str) -> AgbSession | Failed:

@@ -7,7 +7,6 @@ from typing import Final
 
 from agb_operator.model.resource import parse_duration
 from agb_operator.model.schedule import instant, zone_named
-from agb_operator.model.status import parse_timestamp
 
 from .errors import WrongUsage
 
@@ -104,11 +103,6 @@ def read_duration(text: str, option: str) -> timedelta:
     if duration is not None and (total := duration + timedelta(days=int(days or 0))):
         return total
     raise WrongUsage(f"{option} {text}: say how long, longer than 0s, such as 30m, 2h or 3d")
-
-
-def moment_in(text: str) -> datetime | None:
-    """Read a time from a status; None when there is none."""
-    return parse_timestamp(text) if text else None
 
 
 def shown(moment: datetime, zone: tzinfo, *, seconds: bool = False) -> str:

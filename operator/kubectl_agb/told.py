@@ -1,15 +1,14 @@
 """What became of an order, in words for the person who gave it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from agb_operator.model.resource import AgbSession
-from agb_operator.model.status import timestamp
 from agb_operator.policy.intent import DEFAULT, Intent, Schedules, Subject, decide
 
-from .chain import obstacle
+from .chain import obstacle, wanted_object
 from .changing import Outcome
 from .orders import Order, Verb
 from .times import brief, shown
@@ -32,12 +31,11 @@ class Told:
     now: datetime
     zone: tzinfo
     many: bool = False
+    intent: Intent = field(init=False)
+    """What the operator will want; what was wanted until now counts only where schedules cannot be used."""
 
-    @property
-    def intent(self) -> Intent:
-        """What the operator will want."""
-        # What was wanted until now counts only where schedules cannot be used.
-        return decide(Subject.of(self.session), self.schedules, self.now)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "intent", decide(Subject.of(self.session), self.schedules, self.now))
 
     @property
     def in_effect(self) -> bool:
@@ -88,16 +86,13 @@ class Told:
 
     def as_object(self) -> dict[str, Any]:
         """Give it for programs."""
-        key, intent = self.session.key, self.intent
-        change = intent.shown
+        key = self.session.key
         return {
             "namespace": key.namespace,
             "name": key.name,
             "changed": True,
             "inEffect": self.in_effect,
-            "wanted": str(intent.state),
-            "why": intent.why,
-            "nextChange": {"at": timestamp(change.at), "state": str(change.state)} if change else None,
+            **wanted_object(self.intent),
             **({"obstacle": self.stuck} if self.stuck else {}),
         }
 

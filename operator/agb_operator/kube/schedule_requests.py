@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..model.errors import ClusterUnavailable, ObjectNotFound
+from ..model.resource import GROUP, VERSION
 from .connection import Connection
 from .messages import Request
 
-GROUP_VERSION: Final = "agb.cloud/v1alpha1"
+GROUP_VERSION: Final = f"{GROUP}/{VERSION}"
 SESSIONS: Final = f"/apis/{GROUP_VERSION}"
 _ALL_SCHEDULES: Final = f"{SESSIONS}/agbpauseschedules"
 _SCHEDULES: Final = f"{SESSIONS}/namespaces/{{namespace}}/agbpauseschedules"
