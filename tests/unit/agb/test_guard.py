@@ -161,18 +161,18 @@ async def test_a_page_waits_behind_thirty_one_others_and_no_more() -> None:
     assert order[72:] == ["page 2", "page 3"], "once nobody else waits, every turn is theirs"
 
 
+async def take_turn(bucket: TokenBucket, lane: Lane, order: list[Lane]) -> None:
+    await bucket.take(Call.GET, lane)
+    order.append(lane)
+
+
 async def test_the_clock_gets_one_turn_in_four_while_people_wait_and_all_of_them_afterwards() -> None:
     bucket = bucket_of(most=10)
     order: list[Lane] = []
-
-    async def caller(lane: Lane) -> None:
-        await bucket.take(Call.GET, lane)
-        order.append(lane)
-
     await bucket.take(Call.GET, Lane.PEOPLE)
-    by_the_clock = [asyncio.create_task(caller(Lane.CLOCK)) for _ in range(100)]
+    by_the_clock = [asyncio.create_task(take_turn(bucket, Lane.CLOCK, order)) for _ in range(100)]
     await asyncio.sleep(0)
-    await asyncio.gather(*(caller(Lane.PEOPLE) for _ in range(30)))
+    await asyncio.gather(*(take_turn(bucket, Lane.PEOPLE, order) for _ in range(30)))
     assert order.count(Lane.CLOCK) == pytest.approx(30 / 3, abs=1)
     assert {order[start : start + 4].count(Lane.CLOCK) for start in range(0, 36, 4)} == {1}
     await asyncio.gather(*by_the_clock)
@@ -181,14 +181,9 @@ async def test_the_clock_gets_one_turn_in_four_while_people_wait_and_all_of_them
 async def test_a_page_gets_its_turn_while_the_clock_and_people_wait() -> None:
     bucket = bucket_of(most=10)
     order: list[Lane] = []
-
-    async def caller(lane: Lane) -> None:
-        await bucket.take(Call.GET, lane)
-        order.append(lane)
-
     await bucket.take(Call.GET, Lane.PEOPLE)
     lanes = [Lane.CLOCK] * 40 + [Lane.PEOPLE] * 80 + [Lane.PAGES] * 2
-    await asyncio.gather(*(caller(lane) for lane in lanes))
+    await asyncio.gather(*(take_turn(bucket, lane, order) for lane in lanes))
     assert [place for place, lane in enumerate(order) if lane is Lane.PAGES] == [31, 63]
 
 
