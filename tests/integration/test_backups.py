@@ -78,14 +78,19 @@ async def test_a_status_restored_while_the_operator_runs_leaves_one_session_the_
         world.assert_clean()
 
 
-async def test_sessions_of_no_resource_are_counted_where_the_cluster_has_a_name_of_its_own() -> None:
+async def test_sessions_of_no_resource_are_counted_and_named_once_where_the_cluster_has_a_name_of_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     labels = {"agb-operator-uid": "uid-gone", "agb-operator-namespace": "ml", "agb-operator-name": "gone"}
     for cluster, count in (("test", 1.0), ("kubernetes", None)):
         async with World(cluster_name=cluster) as world:
             world.apply(sessionId=world.control.add_session(KEY))
             world.control.add_session(KEY, labels={**labels, "agb-operator-cluster": cluster})
             world.control.add_session(KEY, labels={**labels, "agb-operator-cluster": "elsewhere"})
-            await asyncio.sleep(TWO_ROUNDS)
+            caplog.clear()
+            await asyncio.sleep(2 * TWO_ROUNDS)
 
             assert nobodys(world) == count
             assert len(world.live()) == 3
+            told = [line for line in caplog.messages if "belongs to no AgbSession: it was created for ml/gone" in line]
+            assert len(told) == (count or 0)

@@ -53,10 +53,13 @@ class Orphans:
     """Labels that the sessions created by this operator carry."""
     namespaces: Collection[str]
     """The ones watched; empty for the whole cluster."""
+    label_is_unshared: bool
+    """Whether nobody else creates sessions with this cluster's label: only then is what is nobody's worth a warning."""
     clock: Clock
     interval: float = backoff.SLOW
     """Seconds between rounds."""
     _accounts: dict[SessionClient, _Account] = field(init=False, default_factory=dict)
+    _warned: set[str] = field(init=False, default_factory=set)
 
     async def run(self) -> None:
         """Go on with rounds until cancelled."""
@@ -75,7 +78,7 @@ class Orphans:
 
     def nobodys(self) -> int:
         """Count the sessions that carry our cluster's label and the UID of no resource."""
-        return len({session_id for session_id, _ in self._ownerless()})
+        return len(dict(self._ownerless()))
 
     async def _clients(self) -> set[SessionClient]:
         found = set()
@@ -121,11 +124,20 @@ class Orphans:
         ]
 
     def _tell(self) -> None:
-        """Let the resources know that are concerned."""
+        """Let the resources know that are concerned, and the log what is new."""
         uids = {labels.get(UID_LABEL, "") for _, labels in self._ours()}
+        ownerless = dict(sorted(self._ownerless(), key=lambda one: one[0]))
         left: dict[tuple[str, str], str] = {}
-        for session_id, labels in sorted(self._ownerless(), key=lambda one: one[0]):
+        for session_id, labels in ownerless.items():
             left.setdefault((labels.get(NAMESPACE_LABEL, ""), labels.get(NAME_LABEL, "")), session_id)
+            if self.label_is_unshared and session_id not in self._warned:
+                logger.warning(
+                    "session %s belongs to no AgbSession: it was created for %s/%s, whose UID no AgbSession has",
+                    session_id,
+                    labels.get(NAMESPACE_LABEL, "?"),
+                    labels.get(NAME_LABEL, "?"),
+                )
+        self._warned = set(ownerless)
         for session in self.store:
             remembered = self.memory.of(session)
             before = remembered.left_behind

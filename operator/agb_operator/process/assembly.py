@@ -241,6 +241,7 @@ def assemble(
     relist = Relist(
         cluster=cluster, store=store, informer=informer, namespaces=settings.namespaces, interval=RELIST_SECONDS
     )
+    label_is_unshared = settings.cluster_name != DEFAULT_CLUSTER_NAME  # several may share an account under that name
     orphans = Orphans(
         store=store,
         memory=memory,
@@ -248,9 +249,10 @@ def assemble(
         credentials=credentials,
         own_labels=own_labels(settings.cluster_name),
         namespaces=settings.namespaces,
+        label_is_unshared=label_is_unshared,
         clock=clock,
     )
-    if settings.cluster_name != DEFAULT_CLUSTER_NAME:  # several installations may share an account under that name
+    if label_is_unshared:
         metrics.show_orphans(orphans.nobodys)
     metrics.show(
         phases=store.phases,
