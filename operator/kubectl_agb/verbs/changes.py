@@ -18,7 +18,7 @@ def which_options(command: F) -> F:
         output_option(),
         zone_option,
         click.option("--dry-run", type=click.Choice(["server", "client"]), default=None, help="Change nothing."),
-        click.option("--yes", "agreed", is_flag=True, help="Yes: more than 20 sessions, or more than 7 days."),
+        click.option("--yes", "agreed", is_flag=True, help="Go on with more than 20 sessions, or more than 7 days."),
         click.option("--timeout", metavar="DURATION", default="10m", help="How long --wait waits. [default: 10m]"),
         click.option("--wait", is_flag=True, help="Wait until it is so."),
         all_namespaces_option,
