@@ -75,6 +75,9 @@ async def test_a_refused_status_is_tried_again_with_growing_gaps_and_without_a_c
         assert MINUTE / 10 < max(gaps) <= MINUTE + 1
         assert most_in_a_minute([entry.time for entry in world.control.requests()]) <= 40
         assert world.calls("pauseSessionAsync") <= 1
+        if not isinstance(refusal, Conflict):  # after a conflict it has to be decided anew
+            looks = [entry.time for entry in world.control.requests() if entry.endpoint == "getSession"]
+            assert not [time for time in looks if time > cluster.tried[0]]
         assert errors(world) == {refusal.reason}
         assert refusal.message in caplog.text
 
@@ -152,3 +155,36 @@ async def test_a_webhook_that_strips_the_finalizer_is_not_fought_with() -> None:
         assert len(cluster.tries) <= 30
         assert world.calls("createSession") == 0
         assert errors(world) == {"ClusterRefused"}
+
+
+@dataclass(kw_only=True)
+class Pruning(FakeCluster):
+    """Somebody takes a field out of each status: a webhook, or a CRD that does not know it."""
+
+    pruned: str
+    tries: list[float] = field(default_factory=list)
+
+    async def patch_status(
+        self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        self.tries.append(loop_time())
+        kept = {key: value for key, value in patch.items() if key != self.pruned}
+        return await super().patch_status(namespace, name, resource_version=resource_version, patch=kept)
+
+
+@pytest.mark.parametrize("pruned", ["sessionId", "lastOperation", "labels"])
+async def test_a_status_that_does_not_stay_as_it_was_written_is_a_refused_one(pruned: str) -> None:
+    cluster = Pruning(pruned=pruned)
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1", labels={"team": "a"})
+        await asyncio.sleep(10 * MINUTE)
+
+        assert most_in_a_minute(cluster.tries) <= 20
+        assert most_in_a_minute([entry.time for entry in world.control.requests()]) <= 40
+        assert world.calls("createSession") <= 1
+        assert errors(world) == {"ClusterRefused"}
+
+        cluster.pruned = ""
+        await world.ready("Running", within=90.0)
+        assert world.calls("createSession") == 1
+        assert len(world.live()) == 1

@@ -59,6 +59,8 @@ class StatusWriter:
 
         Raises:
             Conflict: the resource has changed since the decision; nothing was written.
+            ClusterRefused: the write was refused, or taken, and somebody undid in passing what the next step goes on
+                from.
             ClusterError: any other refusal or failure.
             NotLeading: nothing was written, as this replica may not act.
         """
@@ -71,6 +73,8 @@ class StatusWriter:
             session.key.namespace, session.key.name, resource_version=session.resource_version, patch=patch
         )
         written = self._take(body)
+        if lost := _lost(status, written.status):
+            raise ClusterRefused(f"status.{lost} is not as it was written: an admission webhook or an old CRD changes it")
         self._log(session, before, status)
         self._measure(before, status)
         self.announce(session, events)
@@ -147,3 +151,21 @@ class StatusWriter:
         # It may have been begun by a machine whose clock was ahead.
         seconds = max(0.0, (operation.finished_at - operation.started_at).total_seconds())
         self.metrics.operation(operation.type, operation.state, seconds)
+
+
+def _lost(wanted: SessionStatus, written: SessionStatus) -> str:
+    """Name the field that did not stay as it was written, "" for none.
+
+    Only those count that the next step goes on from: without them it would be taken again, as fast as it can. An older
+    CRD may drop newer fields, which people lose and nobody else.
+    """
+    if written.session_id != wanted.session_id:
+        return "sessionId"
+    if _step(written) != _step(wanted):
+        return "lastOperation"
+    return "" if written.labels == wanted.labels else "labels"
+
+
+def _step(status: SessionStatus) -> tuple[object, ...]:
+    operation = status.operation
+    return () if operation is None else (operation.type, operation.state, operation.attempts)
