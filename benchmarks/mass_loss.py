@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from agb_operator.agb.client import SessionClient
+from agb_operator.agb.replies import Reply
+from agb_operator.agb.requests import Request, client_over
 from agb_operator.control.memory import Memory
 from agb_operator.model.resource import AgbSession
 from agb_operator.model.states import Observation, SessionState
 from agb_operator.policy.decide import before_looking, decide
+from agb_operator.policy.intent import NO_SCHEDULES, Subject
+from agb_operator.policy.intent import decide as wanted
 from agb_operator.policy.plan import Input
 
 SESSIONS: Final = 10_000
-KEY: Final = 1
-"""Names the one client that all of them are looked at through."""
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -70,16 +73,23 @@ class Lateness:
             self.worst = max(self.worst, time.perf_counter() - due)
 
 
-async def one_round(memory: Memory, sessions: list[AgbSession], state: SessionState) -> int:
+async def nothing_is_sent(request: Request) -> Reply:
+    """Stand for the way to AGB, which no decision takes."""
+    raise AssertionError(request)
+
+
+async def one_round(memory: Memory, client: SessionClient, sessions: list[AgbSession], state: SessionState) -> int:
     """Look at each session and decide; returns how many were held back because the key is suspect."""
     suspect = 0
     for session in sessions:
-        given = Input(session=session, now=NOW, recalled=memory.recall(session))
+        intent = wanted(Subject.of(session), NO_SCHEDULES, NOW)
+        given = Input(session=session, now=NOW, intent=intent, recalled=memory.recall(session))
         assert before_looking(given) is None
-        memory.note_look(session, state, client=KEY)
+        memory.note_look(session, state, client=client)
         given = Input(
             session=session,
             now=NOW,
+            intent=intent,
             recalled=memory.recall(session),
             seen=Observation(session_id=session.session_id, state=state, status="RUNNING", taken_at=0.0),
         )
@@ -91,7 +101,7 @@ async def one_round(memory: Memory, sessions: list[AgbSession], state: SessionSt
 
 async def run(count: int) -> None:
     """Measure a round in which all is well, and two after all have vanished."""
-    memory = Memory(clock=time.monotonic)
+    memory, client = Memory(clock=time.monotonic), client_over(nothing_is_sent)
     sessions = [resource(number) for number in range(count)]
     for name, state in (
         ("all is well", SessionState.RUNNING),
@@ -102,7 +112,7 @@ async def run(count: int) -> None:
         watching = asyncio.create_task(late.watch())
         await asyncio.sleep(0.05)
         began = time.process_time()
-        suspect = await one_round(memory, sessions, state)
+        suspect = await one_round(memory, client, sessions, state)
         cpu = time.process_time() - began
         watching.cancel()
         print(f"{name:20} {cpu:7.2f} s of CPU {1000 * late.worst:7.1f} ms late at most {suspect:7} held back")

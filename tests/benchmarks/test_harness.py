@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import mass_loss
 from bench.__main__ import Options, measure
 from bench.usage import usage_of
 
@@ -51,3 +52,11 @@ def test_an_ended_process_has_no_usage(tmp_path: Path) -> None:
 def test_an_unknown_contender_is_named_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="nobody; there are agb-operator"):
         Options.from_environment({"BENCH_CONTENDERS": "nobody"})
+
+
+async def test_a_mass_loss_is_measured_until_all_sessions_are_held_back(capsys: pytest.CaptureFixture[str]) -> None:
+    await mass_loss.run(20)
+
+    well, _, after = capsys.readouterr().out.splitlines()
+    assert well.endswith(" 0 held back")
+    assert after.endswith(" 20 held back")

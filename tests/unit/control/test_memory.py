@@ -1,5 +1,9 @@
 """What is remembered of all resources says something of their key."""
 
+import sys
+from types import FrameType
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,3 +143,28 @@ def test_what_is_counted_in_one_step_is_what_counting_all_would_find(steps: list
         seen_since = since is not None and seen_at > since + SAME_MOMENT
         suspect = together >= SUSPICIOUS and together > len(seen) and not seen_since
         assert memory.recall(session).mass_loss == suspect
+
+
+def test_what_a_recall_costs_does_not_grow_with_the_sessions_that_are_missing() -> None:
+    def steps(number_missing: int) -> int:
+        memory = Memory(clock=lambda: 100.0)
+        status = a_status(session_status="RUNNING")
+        lost = [a_session(name=f"s{number}", uid=f"uid-{number}", status=status) for number in range(number_missing)]
+        for session in lost:
+            memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
+        counted = 0
+
+        def count(_: FrameType, __: str, ___: object) -> Any:
+            nonlocal counted
+            counted += 1
+            return count
+
+        before = sys.gettrace()
+        sys.settrace(count)
+        try:
+            assert memory.recall(lost[0]).mass_loss
+        finally:
+            sys.settrace(before)
+        return counted
+
+    assert steps(1_000) == steps(10)
