@@ -229,3 +229,26 @@ async def test_two_keys_of_two_tenants_never_meet() -> None:
         await world.ready("Running", "b", within=5.5 * MINUTE)
         clients = {session["labels"]["agb-operator-name"]: session["account"] for session in world.live()}
         assert len(set(clients.values())) == 2
+
+
+def refusals(world: World) -> float:
+    """Count the passes that met a refused key."""
+    lines = world.operator.parts.metrics.page()[0].decode().splitlines()
+    counted = [line for line in lines if line.startswith('agb_reconcile_errors_total{reason="CredentialsInvalid"}')]
+    return sum(float(line.rpartition(" ")[2]) for line in counted)
+
+
+async def test_a_refused_key_does_not_ask_for_its_secret_without_a_pause_where_too_many_secrets_are_missing() -> None:
+    async with World() as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        for number in range(150):
+            missing = {"secretRef": {"name": f"missing-{number}"}}
+            world.cluster.apply(NAMESPACE, f"m{number}", {"sessionId": f"session-{number}", "credentials": missing})
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(200.35)
+        world.control.revoke_key(KEY)
+        world.patch(paused=True)
+        await asyncio.sleep(30.0)
+
+        assert 1 <= refusals(world) <= 20

@@ -6,13 +6,12 @@ operator's own key, in the namespaces the administrator listed and nowhere else.
 for deletions: a namespace's deletion often removes the Secret first.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import InitVar, dataclass, field
 from functools import partial
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from ..model.budget import Budget
 from ..model.clock import Clock
@@ -31,6 +30,7 @@ from ..shares import Shares
 from .api_key import ApiKey
 from .client import SessionClient
 from .guard import Guard, Guards
+from .secret_entry import Entry, SecretReader
 from .verdicts import Standing
 
 logger = logging.getLogger(__name__)
@@ -49,30 +49,6 @@ REREAD_REFILL: Final = 0.5
 _READS: Final = 12
 """Secrets that may be read at once, for all namespaces; one alone reads four."""
 EVERYWHERE: Final = "*"
-
-
-class SecretReader(Protocol):
-    """The part of the cluster needed here."""
-
-    async def read_secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        """Read the entries of one Secret; raises any `ClusterError`."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Entry:
-    """One entry of one Secret, as last read; `key` outlives the Secret, for deletions."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the one who reads; all others wait for what it finds, or go on with the key from before."""
-    read_at: float = float("-inf")
-    failures: int = 0
-    """Reads in a row that failed."""
-    retry_at: float = float("-inf")
-    """When the next read makes sense after one that failed."""
-    key: ApiKey | None = None
-    before: ApiKey | None = None
-    """The last other key that AGB did not refuse: a typo in the Secret must not block a deletion."""
-    problem: CredentialsMissing | CredentialsRejected | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +76,7 @@ class Credentials:
     on_key: Callable[[ApiKey], None]
     """Told of every key before its first use, so that logs can redact it."""
     _own_key_namespaces: frozenset[str] = field(init=False)
-    _entries: dict[tuple[str, SecretRef], _Entry] = field(init=False, default_factory=dict)
+    _entries: dict[tuple[str, SecretRef], Entry] = field(init=False, default_factory=dict)
     _tries: dict[str, Budget] = field(init=False, default_factory=dict)
     _rereads: dict[str, Budget] = field(init=False, default_factory=dict)
     _reads: Shares = field(init=False, default_factory=lambda: Shares(_READS))
@@ -120,7 +96,7 @@ class Credentials:
         """
         if session.secret is None:
             return self._client(self._own(session.key.namespace), session.key.namespace)
-        entry = self._entries.setdefault((session.key.namespace, session.secret), _Entry())
+        entry = self._entries.setdefault((session.key.namespace, session.secret), Entry())
         if self._is_due(entry) and not (entry.lock.locked() and self._serves_on(entry)):
             async with entry.lock:
                 if self._is_due(entry) and self._may_read(entry, session.key.namespace):
@@ -140,39 +116,51 @@ class Credentials:
     def may_have_another_key(self, session: AgbSession) -> bool:
         """Tell whether the Secret is to be read at once, as it was last read before AGB began to refuse its key."""
         entry = self._entries.get((session.key.namespace, session.secret)) if session.secret else None
-        return entry is not None and self._outdated(entry) and self._is_due(entry)
+        if entry is None or not (self._outdated(entry) and self._is_due(entry)):
+            return False
+        budget = self._rereads.get(session.key.namespace)
+        return budget is None or not budget.rest(self.clock.now())
 
     def standing_of(self, session: AgbSession) -> tuple[Standing | None, str]:
         """Tell what is known of the key that a resource uses, and what is wrong with its Secret; nothing is read."""
         if session.secret is None:
             key, problem = self.own_key, None
         else:
-            entry = self._entries.get((session.key.namespace, session.secret), _Entry())
+            entry = self._entries.get((session.key.namespace, session.secret), Entry())
             key, problem = entry.key, entry.problem
         account = self._accounts.get(key) if key is not None else None
         return (account.guard.standing if account is not None else None), problem.message if problem else ""
 
     def open_breakers(self) -> Mapping[str, int]:
-        """Count the breakers that hold requests back, by kind."""
-        known = [account.guard.standing for account in self._accounts.values()]
+        """Count the breakers that hold somebody's requests back, by kind; a key kept for deletions is nobody's."""
+        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
+        known = [account.guard.standing for key, account in self._accounts.items() if key in keys]
         return {
             "credentials": sum(standing.key.open_since is not None for standing in known),
             "account": sum(standing.account.open_since is not None for standing in known),
-            "endpoint": int(self.guards.endpoint.is_dead),
+            "endpoint": int(bool(known) and self.guards.endpoint.is_dead),
         }
 
     def rate_limit(self) -> float:
         """Give the lowest rate that holds a key's calls back, in calls a second; infinite while none does."""
         return min((account.guard.bucket.bound for account in self._accounts.values()), default=inf)
 
-    def retain(self, used: Collection[tuple[str, SecretRef]]) -> None:
-        """Forget the Secrets and accounts that no resource uses any more."""
+    def retain(self, used: Collection[tuple[str, SecretRef | None]]) -> None:
+        """Forget the Secrets and accounts that no resource uses any more.
+
+        Args:
+            used: namespaces, each with a Secret in it, or None for the operator's own key.
+        """
         for unused in self._entries.keys() - set(used):
             del self._entries[unused]
         entries = self._entries.values()
-        keys = {entry.key for entry in entries} | {entry.before for entry in entries} | {self.own_key}
+        keys = {entry.key for entry in entries} | {entry.before for entry in entries}
+        if any(secret is None for _, secret in used):
+            keys |= {self.own_key}
         for key in self._accounts.keys() - keys:
             del self._accounts[key]
+        for account in self._accounts.values():
+            account.guard.standing.namespaces &= {namespace for namespace, _ in used}
         for budgets in (self._tries, self._rereads):
             for namespace in [each for each, budget in budgets.items() if budget.is_full(self.clock.now())]:
                 del budgets[namespace]
@@ -217,7 +205,7 @@ class Credentials:
                 retry_after=rest,
             )
 
-    def _may_read(self, entry: _Entry, namespace: str) -> bool:
+    def _may_read(self, entry: Entry, namespace: str) -> bool:
         """Take a read off the namespace's budget; a first read, and those of a key that AGB accepts, are free."""
         account = self._accounts.get(entry.key) if entry.key is not None else None
         is_proven = account is not None and account.guard.standing.is_proven
@@ -226,26 +214,26 @@ class Credentials:
         budget = self._rereads.setdefault(namespace, Budget(burst=REREADS, refill=REREAD_REFILL))
         return budget.may_spend(self.clock.now())
 
-    def _refused_since(self, entry: _Entry) -> float | None:
+    def _refused_since(self, entry: Entry) -> float | None:
         account = self._accounts.get(entry.key) if entry.key is not None else None
         return account.guard.standing.key.open_since if account is not None else None
 
-    def _outdated(self, entry: _Entry) -> bool:
+    def _outdated(self, entry: Entry) -> bool:
         refused_since = self._refused_since(entry)
         return refused_since is not None and entry.read_at <= refused_since
 
-    def _serves_on(self, entry: _Entry) -> bool:
+    def _serves_on(self, entry: Entry) -> bool:
         """Tell whether nothing is known against the key from before."""
         return entry.key is not None and entry.problem is None and self._refused_since(entry) is None
 
-    def _is_due(self, entry: _Entry) -> bool:
+    def _is_due(self, entry: Entry) -> bool:
         now = self.clock.now()
         if now < entry.retry_at:
             return False
         fresh = FRESH if self._serves_on(entry) else RECHECK
         return self._outdated(entry) or now - entry.read_at > fresh
 
-    async def _read(self, entry: _Entry, namespace: str, ref: SecretRef) -> None:
+    async def _read(self, entry: Entry, namespace: str, ref: SecretRef) -> None:
         try:
             async with self._reads.turn(namespace):
                 content = await self.secrets.read_secret(namespace, ref.name)
@@ -273,7 +261,7 @@ class Credentials:
     def _gap(self, failures: int) -> float:
         return min(RECHECK, 2.0 ** min(failures - 1, 10)) * (1 + self.clock.jitter()) / 2
 
-    def _take(self, entry: _Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
+    def _take(self, entry: Entry, value: bytes | None, namespace: str, ref: SecretRef) -> None:
         where = f"Secret {ref.name} in namespace {namespace}"
         if value is None:
             entry.problem = CredentialsMissing(

@@ -74,7 +74,9 @@ class StatusWriter:
         )
         written = self._take(body)
         if lost := _lost(status, written.status):
-            raise ClusterRefused(f"status.{lost} is not as it was written: an admission webhook or an old CRD changes it")
+            raise ClusterRefused(
+                f"status.{lost} is not as it was written: an admission webhook or an old CRD changes it"
+            )
         self._log(session, before, status)
         self._measure(before, status)
         self.announce(session, events)

@@ -15,9 +15,10 @@ from typing import Any, Final, Protocol
 from ..agb.api_key import ApiKey
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
-from ..agb.credentials import Credentials, SecretReader
+from ..agb.credentials import Credentials
 from ..agb.guard import Guard, Guards
 from ..agb.rate import SLOWEST
+from ..agb.secret_entry import SecretReader
 from ..control.claims import Claims
 from ..control.clock import EdgeClock
 from ..control.creation import Creation
