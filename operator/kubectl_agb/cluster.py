@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from agb_operator import __version__
 from agb_operator.kube.config import find_cluster
 from agb_operator.kube.connection import Connection
-from agb_operator.kube.messages import Request
+from agb_operator.kube.messages import Request, pages
 from agb_operator.kube.schedule_requests import SESSIONS, checked
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ObjectNotFound, StartupError
 from agb_operator.model.resource import GROUP
@@ -84,14 +84,17 @@ class Cluster:
     async def _list(self, plural: str, namespace: str | None, selector: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         query: list[tuple[str, str | int]] = [("limit", _PAGE), *([("labelSelector", selector)] if selector else [])]
-        token: list[tuple[str, str | int]] = []
-        while True:
-            page = await self._ask(_request(plural, namespace, None, [*query, *token]))
-            found += page.get("items") or ()
-            following = page["metadata"].get("continue", "")
-            if not following:
-                return found
-            token = [("continue", following)]
+
+        def ask(token: str) -> Awaitable[dict[str, Any]]:
+            more = [("continue", token)] if token else []
+            return self._ask(_request(plural, namespace, None, [*query, *more]))
+
+        try:
+            async for page in pages(ask):
+                found += page.get("items") or ()
+        except ClusterError as error:
+            raise explained(error) from error
+        return found
 
     async def _ask(self, request: Request) -> dict[str, Any]:
         """Send a request; what fails is told in words for people."""

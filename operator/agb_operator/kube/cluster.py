@@ -20,7 +20,7 @@ from ..model.event import RecordedEvent
 from ..model.proxy import Proxy
 from .config import Load
 from .connection import Connection
-from .messages import Request
+from .messages import Request, pages
 from .schedule_requests import GROUP_VERSION, SESSIONS, ScheduleRequests, checked
 
 logger = logging.getLogger(__name__)
@@ -120,17 +120,17 @@ class Cluster(ScheduleRequests):
     async def list_names(self, namespace: str | None = None) -> dict[tuple[str, str], str]:
         """List (namespace, name) -> uid of all AgbSessions, of one namespace or of all, without their content."""
         found: dict[tuple[str, str], str] = {}
-        token = ""
-        while True:
-            page = await self._list_page(namespace, limit=_PAGE, token=token)
-            if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
-                raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+        async for page in pages(lambda token: self._names_page(namespace, token)):
             for item in page.get("items") or ():
                 metadata = item["metadata"]
                 found[metadata["namespace"], metadata["name"]] = metadata["uid"]
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return found
+        return found
+
+    async def _names_page(self, namespace: str | None, token: str) -> dict[str, Any]:
+        page = await self._list_page(namespace, limit=_PAGE, token=token)
+        if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
+            raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+        return page
 
     # Secrets and Events
 

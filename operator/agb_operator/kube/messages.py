@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -107,3 +107,21 @@ def seconds(retry_after: str | None) -> float | None:
     if not retry_after or not retry_after.isascii() or not retry_after.isdigit():
         return None
     return min(float(retry_after), LONGEST_WAIT)
+
+
+async def pages(ask: Callable[[str], Awaitable[Mapping[str, Any]]]) -> AsyncIterator[Mapping[str, Any]]:
+    """Walk the pages of a list, each asked for by the token that the one before it gave; "" asks for the first.
+
+    Raises:
+        ClusterError: a page cannot be had, or a token came for the second time: such a walk would never end.
+    """
+    token, known = "", set[str]()
+    while True:
+        page = await ask(token)
+        yield page
+        token = str(page["metadata"].get("continue") or "")
+        if not token:
+            return
+        if token in known:
+            raise ClusterUnavailable("the API server's list comes back to itself")
+        known.add(token)

@@ -94,8 +94,9 @@ class ScheduleWatch:
 
     async def _watch(self, scope: str | None, version: str) -> None:
         """Hand on the events since a version; ends when the next thing to do is to list again."""
+        now = asyncio.get_running_loop().time
         while version:
-            refused = False
+            refused, began = False, now()
 
             def note_refused(path: str, status: int) -> None:
                 nonlocal refused
@@ -113,6 +114,8 @@ class ScheduleWatch:
             if not version or refused:
                 await asyncio.sleep(RETRY)
                 return
+            # Whoever ends each watch at once would be asked as fast as he can answer.
+            await asyncio.sleep(max(0.0, began + RETRY - now()))
 
     async def _one_watch(self, session: aiohttp.ClientSession, scope: str | None, version: str) -> str:
         """Read one watch to its end; returns the version to go on from, "" if all is to be listed again."""

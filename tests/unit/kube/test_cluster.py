@@ -463,3 +463,12 @@ async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_passwor
     for error in (refused.value, watch_refused.value):
         assert PROXY_PASSWORD not in repr(error)
         assert credentials not in repr(error)
+
+
+async def test_a_list_whose_pages_come_back_to_themselves_ends(server: ApiServer, connect: Connect) -> None:
+    cluster = await connect()
+    page = {"kind": "PartialObjectMetadataList", "metadata": {"continue": "again"}, "items": []}
+    server.says(200, page)  # as a proxy does that answers from its cache
+    with pytest.raises(ClusterUnavailable, match="comes back to itself"):
+        await asyncio.wait_for(cluster.list_names(), 10.0)
+    assert len(server.requests) <= 3

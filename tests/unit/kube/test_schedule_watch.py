@@ -11,6 +11,7 @@ from aiohttp import web
 
 from agb_operator.kube import connection, schedule_watch
 from agb_operator.kube.schedule_watch import ScheduleWatch
+from simulated import loop_time
 from unit.kube.api_server import ApiServer, Connect
 
 SCHEDULES = "/apis/agb.cloud/v1alpha1/agbpauseschedules"
@@ -238,3 +239,49 @@ async def test_a_watch_that_is_refused_is_told_at_once_and_a_new_list_ends_that(
         await sink.hears("all: nights", times=2)
 
     assert sink.told[:4] == ["all: nights", "refused", "MODIFIED nights", "all: nights"]
+
+
+class EndingAtOnce:
+    """An API server, or a proxy before it, that accepts each watch and ends it at once; session and answer in one."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.watched_at: list[float] = []
+        self.content = self
+
+    async def list_schedules(self, _: str | None) -> tuple[list[dict[str, Any]], str]:
+        return [], "1"
+
+    def schedules_url(self, _: str | None) -> str:
+        return ""
+
+    async def open_session(self, *_: object) -> "EndingAtOnce":
+        await asyncio.sleep(0.01)
+        return self
+
+    def get(self, _: str, **__: object) -> "EndingAtOnce":
+        self.watched_at.append(loop_time())
+        return self
+
+    async def __aenter__(self) -> "EndingAtOnce":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for line in (b"\n",):
+            yield line
+
+
+@pytest.mark.looptime
+async def test_a_watch_that_ends_as_soon_as_it_has_begun_is_not_renewed_without_a_pause() -> None:
+    server = EndingAtOnce()
+    watch = ScheduleWatch(cluster=server, sink=Sink(), namespaces=())  # type: ignore[arg-type]
+    task = asyncio.create_task(watch.run())
+    await asyncio.sleep(60.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert 10 <= len(server.watched_at) <= 60 / schedule_watch.RETRY + 1

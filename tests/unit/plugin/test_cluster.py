@@ -7,6 +7,7 @@ import pytest
 
 from agb_operator.model.errors import ClusterForbidden, ClusterRefused, ObjectNotFound
 from kubectl_agb.cluster import Cluster, explained
+from kubectl_agb.errors import Failed
 
 
 class Server:
@@ -14,12 +15,19 @@ class Server:
 
     date = ""
 
-    def __init__(self, date: str) -> None:
+    def __init__(self, date: str = "", **metadata: str) -> None:
         self._date = date
+        self._metadata = metadata
 
     async def request(self, _: object) -> dict[str, Any]:
         self.date = self._date
-        return {"metadata": {}}
+        return {"metadata": self._metadata}
+
+
+async def test_a_list_whose_pages_come_back_to_themselves_ends() -> None:
+    server: Any = Server(**{"continue": "again"})
+    with pytest.raises(Failed, match="comes back to itself"):
+        await Cluster(server, "default").sessions(None)
 
 
 async def test_now_is_what_the_server_says() -> None:
