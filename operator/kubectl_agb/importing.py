@@ -30,6 +30,8 @@ _TRIES: Final = 6
 """Of a call that AGB wants later."""
 _PAUSE: Final = 2.0
 """Seconds until then, where AGB does not say."""
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds that a person waits for without a word."""
 _OVER: Final = (SessionState.DELETING, SessionState.RELEASED, SessionState.NOT_FOUND)
 _ASLEEP: Final = (SessionState.PAUSED, SessionState.PAUSING)
 _LONGEST_NAME: Final = 63
@@ -184,12 +186,19 @@ def _in_turns(client: SessionClient, sessions: Sequence[Observation]) -> list[Aw
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Ask again while AGB wants fewer requests."""
+    """Ask again while AGB wants fewer requests.
+
+    Raises:
+        Failed: it wants none for longer than anybody would wait.
+    """
     for _ in range(_TRIES - 1):
         try:
             return await call()
         except Throttled as error:
-            await asyncio.sleep(error.retry_after or _PAUSE)
+            pause = error.retry_after or _PAUSE
+            if pause > _LONGEST_PAUSE:
+                raise Failed(f"AGB wants no calls with this key for {pause:.0f} s; try again after that") from None
+            await asyncio.sleep(pause)
     return await call()
 
 
