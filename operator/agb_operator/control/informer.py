@@ -80,8 +80,8 @@ class Informer:
         self.store.remove(session.key, session.uid)
         if self.store.get(session.key) is None:  # also if it had been removed already, by our own last write
             self.memory.forget(session.key)
-            self.queue.forget(session.key)
             self.intents.forget(session.key)
+            self.queue.add(session.key)  # its last pass forgets, also what one that is under way still remembers
         self.claims.forget(session.uid)
         self._queue_those_naming_it(session)
 

@@ -111,10 +111,6 @@ class WorkQueue:
             scheduled.cancel()
         self._timers[key] = loop.call_at(due, self.add, key)
 
-    def forget(self, key: ObjectKey) -> None:
-        """Drop a key's delayed pass."""
-        self._cancel(key)
-
     async def get(self) -> ObjectKey:
         """Wait for a key; the caller owes `done` for it."""
         while (part := next(filter(self._held.may, self._lines), None)) is None:

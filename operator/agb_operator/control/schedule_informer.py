@@ -79,5 +79,5 @@ class ScheduleInformer:
     def _gone(self, schedule: AgbPauseSchedule) -> None:
         if self.schedules.remove(schedule.key, self.clock.wall()):
             self.intents.forget(schedule.key)
-            self.queue.forget(schedule.key)
+            self.queue.add(schedule.key)  # its last pass forgets
             self.ask_anew(schedule.namespace)

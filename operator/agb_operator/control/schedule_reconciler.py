@@ -62,7 +62,7 @@ class ScheduleReconciler:
         if resource is None or resource.deleting:
             self._counted_at.pop(key, None)
             self._failures.pop(key, None)
-            return None
+            return self.schedules.forget(key, self.clock.wall()) if resource is None else None
         schedule, now = self.schedules.schedule(key), self.clock.wall()
         sessions, settled = self._counts(resource)
         report = report_of(schedule, before=resource.status, sessions=sessions, settled=settled, now=now)

@@ -105,8 +105,18 @@ class ScheduleStore:
         """Take out a resource that is gone; tells whether it was known."""
         if self._resources.pop(key, None) is None:
             return False
-        deleted = self._deleted.setdefault(key.namespace, {})
-        for name in [name for name, gone in deleted.items() if gone.until <= now]:
-            del deleted[name]
-        deleted[key.name] = Deleted(schedule=self._schedules[key.namespace].pop(key.name), until=now + HELD)
+        deleted = Deleted(schedule=self._schedules[key.namespace].pop(key.name), until=now + HELD)
+        self._deleted.setdefault(key.namespace, {})[key.name] = deleted
         return True
+
+    def forget(self, key: ObjectKey, now: datetime) -> float | None:
+        """Drop a deleted one that is no longer heard; gives the seconds until it may be, None when nothing is left."""
+        namespace, name = key.namespace, key.name
+        deleted = self._deleted.get(namespace, {})
+        if name in deleted and (left := (deleted[name].until - now).total_seconds()) > 0:
+            return left
+        deleted.pop(name, None)
+        for table in (self._deleted, self._schedules):
+            if not table.get(namespace, True):
+                del table[namespace]
+        return None

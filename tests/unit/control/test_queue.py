@@ -197,23 +197,6 @@ async def test_a_key_whose_time_comes_while_a_worker_has_it_waits_for_that_worke
     assert now() == 60
 
 
-async def test_a_forgotten_delay_never_comes() -> None:
-    queue = a_queue()
-    queue.add_after(A, 30)
-    queue.forget(A)
-
-    assert not queue.is_pending(A)
-    assert await none_comes(queue)
-
-
-async def test_forgetting_leaves_a_key_that_is_due() -> None:
-    queue = a_queue()
-    queue.add(A)
-    queue.forget(A)
-
-    assert await queue.get() == A
-
-
 # What is pending
 
 
@@ -227,7 +210,7 @@ async def test_a_key_is_pending_while_it_waits_is_worked_on_or_is_delayed() -> N
     queue.add_after(A, 5)
     queue.done(A)
     assert queue.is_pending(A)
-    queue.forget(A)
+    queue.clear()
     assert not queue.is_pending(A)
 
 

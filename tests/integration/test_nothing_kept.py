@@ -1,0 +1,99 @@
+"""Nothing is kept of resources that are gone, in no table of any part: fleets come and go for months."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from types import FunctionType, MethodType
+from typing import Any
+
+import pytest
+
+from agb_operator.agb.batching import BatchedObserver
+from agb_operator.control.event_recorder import EventRecorder
+from agb_operator.control.metrics import Metrics
+from agb_operator.model.resource import ObjectKey
+from agb_operator.model.states import Observation
+from agb_simulator.effects import Delay
+from fakes import FakeCluster
+from integration.world import KEY, NAMESPACE, World
+
+pytestmark = pytest.mark.looptime
+IMAGE = "agb-code-space-1"
+
+OTHERS = (EventRecorder, BatchedObserver, Metrics, FakeCluster)
+"""Not looked into: a budget of Events is kept while it refills, and what a walk has told until the next one."""
+
+
+def attributes(thing: object) -> Iterator[tuple[str, object]]:
+    """Give what an object of the operator holds."""
+    names = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    for name in (*names, *getattr(thing, "__dict__", ())):
+        if hasattr(thing, name):
+            yield name, getattr(thing, name)
+
+
+def kept(thing: object, gone: Set[str], path: str, known: set[int]) -> Iterator[str]:
+    """Name the tables that have an entry for an object by its name or uid."""
+    if id(thing) in known or isinstance(thing, OTHERS):
+        return
+    known.add(id(thing))
+    if isinstance(thing, Mapping):
+        yield from (f"{path}[{key}]" for key in thing if _names(key, gone))
+        for key, value in thing.items():
+            yield from kept(value, gone, f"{path}[{key}]", known)
+    elif isinstance(thing, list | tuple | set | frozenset | deque):
+        yield from (f"{path}: {each}" for each in thing if _names(each, gone))
+        for each in thing:
+            yield from kept(each, gone, f"{path}[]", known)
+    elif isinstance(thing, FunctionType):
+        for cell in thing.__closure__ or ():
+            yield from kept(cell.cell_contents, gone, path, known)
+    elif isinstance(thing, MethodType):
+        yield from kept(thing.__self__, gone, path, known)
+    elif type(thing).__module__.startswith("agb_operator."):
+        for name, value in attributes(thing):
+            yield from kept(value, gone, f"{path}.{name}", known)
+
+
+def _names(entry: Any, gone: Set[str]) -> bool:
+    if isinstance(entry, tuple) and not isinstance(entry, ObjectKey):
+        return any(_names(each, gone) for each in entry)
+    return (
+        (entry.name if isinstance(entry, ObjectKey) else entry) in gone if isinstance(entry, ObjectKey | str) else False
+    )
+
+
+async def test_nothing_is_kept_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with World() as world:
+        names = ["adopted", "created", "crashing", "in-a-look", "observer"]
+        shared = world.control.add_session(KEY)
+        for name in names[:3]:
+            source = "imageId" if name == "created" else "sessionId"
+            world.apply(name, **{source: IMAGE if name == "created" else world.control.add_session(KEY)})
+        world.apply("in-a-look", sessionId=shared)
+        world.apply("observer", sessionId=shared, managementPolicy="Observe")
+        await asyncio.sleep(30.0)
+        world.schedule(pauseAt="0 20 * * *", resumeAt="0 7 * * *")
+        await asyncio.sleep(120.0)
+        uids = {name: world.session(name).uid for name in names}
+        sessions = {name: world.session(name).session_id for name in names}
+        look = BatchedObserver.observe
+
+        async def observe(self: BatchedObserver, client: Any, session_id: str, **how: Any) -> Observation:
+            if session_id == sessions["crashing"]:
+                raise RuntimeError("a bug")
+            return await look(self, client, session_id, **how)
+
+        monkeypatch.setattr(BatchedObserver, "observe", observe)
+        world.patch("crashing", paused=True)
+        world.control.add_fault(Delay(seconds=3.0), count=2)
+        world.patch("observer", paused=True)  # a reason to look at the session of the other one, too
+        await asyncio.sleep(1.5)
+        for name in names:
+            world.cluster.delete(NAMESPACE, name)
+        world.cluster.delete_schedule(NAMESPACE, "nights")
+        await world.until(lambda: not world.cluster.objects)
+        await asyncio.sleep(1000.0)
+
+        gone = {*names, *uids.values(), *sessions.values(), "nights"}
+        assert list(kept(world.operator.parts, gone, "parts", set())) == []
