@@ -1,6 +1,7 @@
 """What is remembered of all resources says something of their key."""
 
 import sys
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -110,6 +111,23 @@ def test_resources_that_see_nothing_of_a_key_can_all_be_forgotten() -> None:
         memory.note_look(session, SessionState.NOT_FOUND, client=CLIENT)
     for session in mistyped:
         memory.forget(session.key)
+
+
+def test_a_key_that_is_replaced_or_whose_resources_are_gone_is_not_kept() -> None:
+    memory = Memory(clock=lambda: 100.0)
+    clients = [client_over(None) for _ in range(3)]  # type: ignore[arg-type]
+    kept = [weakref.ref(client) for client in clients]
+    seen = sessions(session_status="RUNNING")
+
+    for client in clients:
+        for session in seen:
+            memory.note_look(session, SessionState.NOT_FOUND, client=client)
+    for session in seen:
+        memory.forget(session.key)
+    clients.clear()
+    del client
+
+    assert [ref() for ref in kept] == [None] * 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["seen", "missing", "forget"]), st.integers(0, 60))))
