@@ -28,6 +28,8 @@ _BEAT: Final = 1.0
 """Seconds between two measurements of the event loop."""
 _BEATS: Final = 10
 """So many measurements in a row must be bad: a long list taken in once is no failure."""
+_UNMEASURED: Final = 60.0
+"""Seconds without a measurement after which whoever measures has ended."""
 
 
 def _now() -> float:
@@ -77,13 +79,15 @@ class LoopLag:
     beats: tuple[Callable[[], None], ...] = ()
     """Called every second."""
     _lags: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=_BEATS))
+    _measured_at: float | None = field(init=False, default=None)
 
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
             due = _now() + _BEAT
             await asyncio.sleep(_BEAT)
-            lag = max(0.0, _now() - due)
+            self._measured_at = _now()
+            lag = max(0.0, self._measured_at - due)
             self._lags.append(lag)
             self.on_lag(lag)
             for beat in self.beats:
@@ -91,6 +95,9 @@ class LoopLag:
 
     def problem(self) -> str:
         """Say what is wrong, "" when nothing is."""
+        silence = 0.0 if self._measured_at is None else _now() - self._measured_at
+        if silence > _UNMEASURED:
+            return f"the event loop was not measured for {silence:.0f} s"
         if len(self._lags) < _BEATS or min(self._lags) <= self.limit:
             return ""
         return f"the event loop is {min(self._lags):.1f} s late all the time, and {self.limit:.1f} s are allowed"

@@ -130,6 +130,8 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
     finally:
         measuring.cancel()
         await agb.aclose()
+        with contextlib.suppress(asyncio.CancelledError):
+            await measuring  # what it has failed with is not lost
 
 
 async def _while_leading(parts: Parts, work: Mapping[str, Part], elector: Elector) -> None:

@@ -136,6 +136,21 @@ async def test_an_idle_loop_shows_no_lag() -> None:
     assert lag.problem() == ""
 
 
+@pytest.mark.looptime
+async def test_a_loop_that_nobody_measures_any_more_fails() -> None:
+    def broken(_: float) -> None:
+        raise RuntimeError("a bug")
+
+    lag = LoopLag(limit=0.5, on_lag=broken)
+    measuring = asyncio.create_task(lag.run())
+    await asyncio.sleep(10)
+    assert lag.problem() == ""
+    await asyncio.sleep(60)
+    assert lag.problem() == "the event loop was not measured for 69 s"
+    with pytest.raises(RuntimeError, match="a bug"):
+        await measuring
+
+
 class SlowLoop:
     """Makes `asyncio.sleep` of the code under test last longer than asked, as a busy loop does."""
 
