@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterRefused, ClusterUnavailable, Conflict
+from agb_operator.model.resource import FINALIZER
 from agb_simulator.effects import HttpError
 from fakes import FakeCluster
 from integration.world import KEY, NAMESPACE, World
@@ -188,3 +189,36 @@ async def test_a_status_that_does_not_stay_as_it_was_written_is_a_refused_one(pr
         await world.ready("Running", within=90.0)
         assert world.calls("createSession") == 1
         assert len(world.live()) == 1
+
+
+@dataclass(kw_only=True)
+class Keeping(FakeCluster):
+    """An admission webhook puts our finalizer back whenever it is taken off."""
+
+    keeps: bool = True
+    tries: list[float] = field(default_factory=list)
+
+    async def set_finalizers(
+        self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
+    ) -> dict[str, Any]:
+        self.tries.append(loop_time())
+        kept = [FINALIZER] if self.keeps else finalizers
+        return await super().set_finalizers(namespace, name, resource_version=resource_version, finalizers=kept)
+
+
+async def test_a_webhook_that_puts_the_finalizer_back_is_told_on_the_resource() -> None:
+    cluster = Keeping()
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1")
+        await world.ready("Running")
+        cluster.tries.clear()
+        world.cluster.delete(NAMESPACE, "s")
+        await world.until(lambda: world.condition("Stalled"), within=60.0)
+        await asyncio.sleep(10 * MINUTE)
+
+        assert world.reason() == "FinalizerRefused"
+        assert most_in_a_minute(cluster.tries) <= 20
+        assert world.calls("releaseSessionAsync") == 1
+
+        cluster.keeps = False
+        await world.until(lambda: not world.exists(), within=90.0)

@@ -96,10 +96,10 @@ class StatusWriter:
             resource_version=session.resource_version,
             finalizers=[*others, FINALIZER] if present else others,
         )
+        if self._take(body).has_finalizer != present:
+            raise ClusterRefused(f"finalizer {FINALIZER} is not as it was written: an admission webhook changes it")
         if not (present or others) and session.deleting:
             self.store.remove(session.key, session.uid)
-        elif self._take(body).has_finalizer != present:
-            raise ClusterRefused(f"finalizer {FINALIZER} is not as it was written: an admission webhook changes it")
 
     async def refresh(self, session: AgbSession) -> None:
         """Read the resource anew, since the watch may lag behind."""
