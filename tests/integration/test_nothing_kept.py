@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.batching import BatchedObserver
 from agb_operator.control.event_recorder import EventRecorder
 from agb_operator.control.metrics import Metrics
@@ -32,8 +33,8 @@ def attributes(thing: object) -> Iterator[tuple[str, object]]:
             yield name, getattr(thing, name)
 
 
-def kept(thing: object, gone: Set[str], path: str, known: set[int]) -> Iterator[str]:
-    """Name the tables that have an entry for an object by its name or uid."""
+def kept(thing: object, gone: Set[object], path: str, known: set[int]) -> Iterator[str]:
+    """Name the tables that have an entry for an object by its name or uid, or for a key."""
     if id(thing) in known or isinstance(thing, OTHERS):
         return
     known.add(id(thing))
@@ -55,12 +56,12 @@ def kept(thing: object, gone: Set[str], path: str, known: set[int]) -> Iterator[
             yield from kept(value, gone, f"{path}.{name}", known)
 
 
-def _names(entry: Any, gone: Set[str]) -> bool:
-    if isinstance(entry, tuple) and not isinstance(entry, ObjectKey):
+def _names(entry: Any, gone: Set[object]) -> bool:
+    if isinstance(entry, ObjectKey):
+        return entry.name in gone
+    if isinstance(entry, tuple):
         return any(_names(each, gone) for each in entry)
-    return (
-        (entry.name if isinstance(entry, ObjectKey) else entry) in gone if isinstance(entry, ObjectKey | str) else False
-    )
+    return isinstance(entry, str | ApiKey) and entry in gone
 
 
 async def test_nothing_is_kept_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,5 +96,5 @@ async def test_nothing_is_kept_of_what_is_gone(monkeypatch: pytest.MonkeyPatch) 
         await world.until(lambda: not world.cluster.objects)
         await asyncio.sleep(1000.0)
 
-        gone = {*names, *uids.values(), *sessions.values(), "nights"}
+        gone = {*names, *uids.values(), *sessions.values(), "nights", ApiKey(KEY)}
         assert list(kept(world.operator.parts, gone, "parts", set())) == []

@@ -292,6 +292,7 @@ def ago(*seconds: float) -> tuple[str, ...]:
         ("the first of three was an hour ago", ago(3600, 1800, 60), True),
         ("words that are no times do not count", ("soon", "", "later", *ago(60)), True),
         ("times ahead of a clock that was set back count", ago(-60, -120, -180), False),
+        ("times of a clock that ran hours ahead hold nothing up for hours", ago(-3600, -7200, -10800), True),
     ],
 )
 def test_a_session_is_replaced_at_most_three_times_an_hour(
