@@ -1,6 +1,7 @@
 """The gauge of open breakers tells of now, not of all that has ever been."""
 
 import asyncio
+from math import inf
 
 import pytest
 
@@ -14,6 +15,13 @@ def open_breakers(world: World, kind: str = "credentials") -> float:
     """Read the gauge of keys that AGB refuses, or of another kind, as a scrape would."""
     page = world.operator.parts.metrics.page()[0].decode()
     (line,) = (line for line in page.splitlines() if line.startswith(f'agb_api_breaker_open{{kind="{kind}"}}'))
+    return float(line.rpartition(" ")[2])
+
+
+def rate_limit(world: World) -> float:
+    """Read the gauge of the rate that bounds calls."""
+    page = world.operator.parts.metrics.page()[0].decode()
+    (line,) = (line for line in page.splitlines() if line.startswith("agb_api_rate_limit "))
     return float(line.rpartition(" ")[2])
 
 
@@ -53,6 +61,22 @@ async def test_a_key_that_is_kept_for_deletions_alone_holds_nothing_back_once_an
         await world.ready("Running", "stays", within=300.0)
 
         assert open_breakers(world) == 0.0
+
+
+async def test_a_rate_that_was_found_for_a_key_that_is_no_longer_used_bounds_nothing() -> None:
+    async with World() as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        throttled = world.control.add_fault(HttpError(status=429))
+        world.patch(paused=True)
+        await world.until(lambda: rate_limit(world) < inf, within=300.0)
+        world.control.remove_fault(throttled)
+        await world.ready("Paused", within=600.0)
+        world.control.add_key("simulator-key-2", shares_with=KEY)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="simulator-key-2")
+        await asyncio.sleep(200.0)
+
+        assert rate_limit(world) == inf
 
 
 async def test_what_fails_for_nobody_any_more_is_not_told_as_open() -> None:

@@ -132,9 +132,8 @@ class Credentials:
         return (account.guard.standing if account is not None else None), problem.message if problem else ""
 
     def open_breakers(self) -> Mapping[str, int]:
-        """Count the breakers that hold somebody's requests back, by kind; a key kept for deletions is nobody's."""
-        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
-        known = [account.guard.standing for key, account in self._accounts.items() if key in keys]
+        """Count the breakers that hold somebody's requests back, by kind."""
+        known = [guard.standing for guard in self._in_use()]
         return {
             "credentials": sum(standing.key.open_since is not None for standing in known),
             "account": sum(standing.account.open_since is not None for standing in known),
@@ -143,7 +142,12 @@ class Credentials:
 
     def rate_limit(self) -> float:
         """Give the lowest rate that holds a key's calls back, in calls a second; infinite while none does."""
-        return min((account.guard.bucket.bound for account in self._accounts.values()), default=inf)
+        return min((guard.bucket.bound for guard in self._in_use()), default=inf)
+
+    def _in_use(self) -> list[Guard]:
+        """Give the guards of all keys but those that are kept for deletions alone."""
+        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
+        return [account.guard for key, account in self._accounts.items() if key in keys]
 
     def retain(self, used: Collection[tuple[str, SecretRef | None]]) -> None:
         """Forget the Secrets and accounts that no resource uses any more.
