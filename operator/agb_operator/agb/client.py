@@ -8,21 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..model.states import Observation
+from ..model.states import Created, Observation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
     """The service took the request; what becomes of it is seen by looking."""
 
-    request_id: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Created:
-    """A session exists now."""
-
-    session_id: str
     request_id: str
 
 
@@ -34,13 +26,11 @@ class Listed:
         sessions: what the list says of each; `taken_at` is when this page was asked for.
         next_token: continues with the next page, "" on the last one.
         total: matches over all pages as the service counts them, None when it does not say.
-        request_id: the service's name for the call.
     """
 
     sessions: Sequence[Observation]
     next_token: str
     total: int | None
-    request_id: str
 
 
 class SessionClient(Protocol):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..agb.client import Created, SessionClient
+from ..agb.client import SessionClient
 from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
-from ..model.states import SessionState
+from ..model.states import Created, SessionState
 from ..model.status import OperationType, SessionStatus
 from ..policy.plan import Action, Recalled
 
@@ -83,6 +83,7 @@ class Remembered:
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
+    """What createSession has answered, until a status names the session."""
     labels_set: bool = False
     """SetLabel was called for the session."""
     labels: Mapping[str, str] | None = None
@@ -101,6 +102,16 @@ class Remembered:
         self.missing_looks = 0
         self.create_sent_at = None
         self.labels_set = False
+
+    def note_written(self, before: AgbSession, written: AgbSession) -> None:
+        """Note what a status write means for the creation."""
+        if written.status.create_attempts > before.status.create_attempts:
+            # Our own intent, just written: no createSession has been sent for it yet.
+            self.intent_is_ours, self.create_sent_at = True, None
+        if written.session_id:
+            self.created = None
+        elif before.session_id:
+            self.note_absence()
 
     def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
         """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
@@ -128,7 +139,7 @@ class Remembered:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Sight:
+class _KeyMemory:
     """Which resources of one key see their session, and since when others do not, in order of time."""
 
     seen: set[ObjectKey] = field(default_factory=set)
@@ -173,7 +184,7 @@ class Memory:
         self._clock = clock
         self._ahead = ahead
         self._remembered: dict[ObjectKey, Remembered] = {}
-        self._sights: dict[SessionClient, _Sight] = {}
+        self._by_key: dict[SessionClient, _KeyMemory] = {}
         self._client_of: dict[ObjectKey, SessionClient] = {}
 
     def of(self, session: AgbSession) -> Remembered:
@@ -195,7 +206,7 @@ class Memory:
         if session.status.may_have_duplicates and remembered.create_sent_at is None:
             remembered.create_sent_at = now  # an earlier process may have sent one just now
         client = self._client_of.get(session.key)
-        sight = self._sights.get(client) if client is not None else None
+        of_key = self._by_key.get(client) if client is not None else None
         return Recalled(
             called=remembered.called,
             since_call=None if remembered.called_at == float("-inf") else now - remembered.called_at,
@@ -204,8 +215,9 @@ class Memory:
             missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
             vouched=bool(remembered.missing_looks) and remembered.vouched,
             failing_for=remembered.agb.lasts(now),
-            mass_loss=sight is not None and sight.vanished_together(session.key),
+            mass_loss=of_key is not None and of_key.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
+            created=remembered.created,
             look_up_rests=max(0.0, remembered.look_up_at - now),
             clock_ahead=remembered.clock_ahead(session, self._ahead()),
             labels_in_doubt=remembered.labels_set and remembered.labels != session.status.labels,
@@ -227,16 +239,16 @@ class Memory:
         if before != client:
             self._leave(key)
             self._client_of[key] = client
-        sight = self._sights.setdefault(client, _Sight())
-        self.of(session).note_state(state, now, saw_another_at=sight.seen_at)
+        of_key = self._by_key.setdefault(client, _KeyMemory())
+        self.of(session).note_state(state, now, saw_another_at=of_key.seen_at)
         if state != SessionState.NOT_FOUND:
-            sight.note(key, now, sees=True)
+            of_key.note(key, now, sees=True)
             if before not in (None, client) and before.witness(session.session_id) == session.status.seen_with:
-                sight.shares_with.add(before)
+                of_key.shares_with.add(before)
         elif session.status.session_status:  # one that nobody ever saw has not vanished
-            sight.note(key, now, sees=False)
+            of_key.note(key, now, sees=False)
         else:
-            sight.seen.discard(key)
+            of_key.seen.discard(key)
 
     def misses(self, session: AgbSession) -> bool:
         """Tell whether the last look at a resource's session found none."""
@@ -244,16 +256,16 @@ class Memory:
 
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
         """Tell whether the key has seen a session of the key that last saw a resource's."""
-        sight, session_id = self._sights.get(client), session.session_id
-        return sight is not None and any(
-            other.witness(session_id) == session.status.seen_with for other in sight.shares_with
+        of_key, session_id = self._by_key.get(client), session.session_id
+        return of_key is not None and any(
+            other.witness(session_id) == session.status.seen_with for other in of_key.shares_with
         )
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
-        sight = self._sights.get(client) if client is not None else None
-        if client is None or sight is None:
+        of_key = self._by_key.get(client) if client is not None else None
+        if client is None or of_key is None:
             return
-        sight.forget(key)
-        if not sight.seen and not sight.missing:
-            del self._sights[client]
+        of_key.forget(key)
+        if not of_key.seen and not of_key.missing:
+            del self._by_key[client]

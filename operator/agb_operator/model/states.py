@@ -57,7 +57,6 @@ class Observation:
         state: that word, folded.
         taken_at: when the question was sent, in seconds of the monotonic clock: an answer tells nothing
             about calls made after that.
-        request_id: the API's name for the look, "" when it came from a list.
         listed: whether a list said it: lists may be old.
     """
 
@@ -65,5 +64,12 @@ class Observation:
     status: str
     state: SessionState
     taken_at: float
-    request_id: str = ""
     listed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Created:
+    """The API has created a session: its id, and the API's name for the call."""
+
+    session_id: str
+    request_id: str
