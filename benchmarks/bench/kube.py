@@ -21,6 +21,8 @@ NAMESPACE = "default"
 _SESSIONS = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbsessions"
 _SCHEDULES = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbpauseschedules"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+_IMAGE = "agb-code-space-1"
 _CONNECTIONS = 48
 _PAGE = 500
 _NAME = re.compile(rb'"name":"([^"]+)"')
@@ -59,15 +61,21 @@ class User:
     ) -> None:
         await self._http.close()
 
-    async def create(self, session_ids: dict[str, str]) -> None:
-        """Create an AgbSession for each name, adopting the session that goes with it."""
+    async def create(self, session_ids: dict[str, str], *, secret: str | None = None) -> None:
+        """Create an AgbSession for each name, adopting the session that goes with it, or creating one for none.
+
+        Their key is that of the Secret, or the operator's own.
+        """
+        credentials = {"credentials": {"secretRef": {"name": secret}}} if secret else {}
 
         async def create(name: str) -> None:
+            session_id = session_ids[name]
+            session = {"sessionId": session_id} if session_id else {"imageId": _IMAGE}
             body = {
                 "apiVersion": "agb.cloud/v1alpha1",
                 "kind": "AgbSession",
                 "metadata": {"name": name},
-                "spec": {"sessionId": session_ids[name], "paused": False},
+                "spec": {**session, "paused": False, **credentials},
             }
             await self._request("POST", _SESSIONS, body, "application/json")
 
@@ -85,6 +93,11 @@ class User:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the API server does not serve {path}")
             await asyncio.sleep(0.2)
+
+    async def create_secret(self, name: str, key: str) -> None:
+        """Create a Secret that holds an API key."""
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"apiKey": key}}
+        await self._request("POST", _SECRETS, body, "application/json")
 
     async def create_schedule(self, name: str, spec: dict[str, Any]) -> None:
         """Create an AgbPauseSchedule."""

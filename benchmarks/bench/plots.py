@@ -66,32 +66,34 @@ def plots(results: Mapping[str, Any]) -> dict[str, str]:
     return drawn
 
 
-def draw(title: str, unit: str, lines: Mapping[str, Sequence[Point]]) -> str:
-    """Draw one plot; every line has a name, and all its numbers are above zero."""
+def draw(
+    title: str, unit: str, lines: Mapping[str, Sequence[Point]], *, across: str = "the number of AgbSessions"
+) -> str:
+    """Draw one plot, over what `across` names; every line has a name, and all its numbers are above zero."""
     points = [point for line in lines.values() for point in line]
-    across = _Axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT)
+    along = _Axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT)
     up = _Axis([y for _, y in points], _HEIGHT - _BOTTOM, _TOP)
     size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
-        f'<text x="{_LEFT}" y="36" fill="#555555">{escape(unit)}, over the number of AgbSessions</text>',
+        f'<text x="{_LEFT}" y="36" fill="#555555">{escape(unit)}, over {escape(across)}</text>',
     ]
     for value in up.ticks():
         at = up.at(value)
         parts.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}" stroke="#dddddd"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:,g}</text>')
     for x in sorted({x for x, _ in points}):
-        at = across.at(x)
+        at = along.at(x)
         parts.append(f'<path d="M{at:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="#eeeeee"/>')
         parts.append(f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{x:,}</text>')
     for row, (name, line) in enumerate(lines.items()):
         colour, ordered = _COLOURS.get(name, "#333333"), sorted(line)
-        path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in ordered)
+        path = " ".join(f"{along.at(x):.1f},{up.at(y):.1f}" for x, y in ordered)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for x, y in ordered:
-            mark = f'cx="{across.at(x):.1f}" cy="{up.at(y):.1f}" r="3.5" fill="{colour}"'
+            mark = f'cx="{along.at(x):.1f}" cy="{up.at(y):.1f}" r="3.5" fill="{colour}"'
             parts.append(f"<circle {mark}><title>{escape(name)}, {x:,}: {y:,.3g} {escape(unit)}</title></circle>")
         at = _TOP + 14 + 20 * row
         parts.append(f'<rect x="{_WIDTH - _RIGHT + 14}" y="{at - 9}" width="12" height="10" fill="{colour}"/>')

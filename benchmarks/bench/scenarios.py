@@ -55,26 +55,27 @@ class Trial:
         if not self._stage.contender.watches:
             await self._loop_scenarios()
             return self.results
-        if not await self._note("adopt", self._adopt()):
+        if not await self.note("adopt", self.adopt()):
             return self.results
         if set("acd") & set(self._scenarios):
-            await self._note("a", self._cold_start())
+            await self.note("a", self.cold_start())
             if "d" in self._scenarios:
-                await self._note("d", self._settled())
+                await self.note("d", self._settled())
             if "c" in self._scenarios:
-                await self._note("c", self._single_flips())
+                await self.note("c", self.single_flips())
             self._stage.stop()
         if "b" in self._scenarios:
-            if not await self._note("b", self._flips_at_once()):
+            if not await self.note("b", self.flips_at_once()):
                 return self.results
-            if not await self._note("b-warm", self._flips_while_running()):
+            if not await self.note("b-warm", self.flips_while_running()):
                 return self.results
         if "e" in self._scenarios:
             self._stage.limit_rate(RATE)
-            await self._note("e", self._flips_at_once())
+            await self.note("e", self.flips_at_once())
         return self.results
 
-    async def _note(self, name: str, work: Coroutine[Any, Any, Result]) -> bool:
+    async def note(self, name: str, work: Coroutine[Any, Any, Result]) -> bool:
+        """Keep the result of a scenario, and log it; tells whether the contender has finished it."""
         began = time.monotonic()
         result = self.results[name] = await work
         took = time.monotonic() - began
@@ -84,14 +85,14 @@ class Trial:
             logger.warning("%s: (%s): %s", where, name, self._stage.complaint())
         return bool(result.get("finished", True))
 
-    async def _adopt(self) -> Result:
+    async def adopt(self) -> Result:
         """The first start: every AgbSession is new and gets its first status."""
         async with Fleet(self._stage.user) as fleet:
             result = await self._from_start(fleet, self._stage.size)
         self._stage.stop()
         return result
 
-    async def _cold_start(self) -> Result:
+    async def cold_start(self) -> Result:
         """Start beside a settled fleet, and patch the AgbSession that comes last in every list."""
         stage = self._stage
         async with Fleet(stage.user) as fleet:
@@ -132,7 +133,7 @@ class Trial:
             "counts": asdict(counts),
         }
 
-    async def _single_flips(self) -> Result:
+    async def single_flips(self) -> Result:
         """Pause some AgbSessions one after the other, and resume them, while all others are settled."""
         stage = self._stage
         names = list(stage.sessions)
@@ -167,22 +168,22 @@ class Trial:
             "counts": asdict(since()),
         }
 
-    async def _flips_at_once(self) -> Result:
-        """Start beside a fleet that all asks to be paused."""
+    async def flips_at_once(self, *, paused: bool = True) -> Result:
+        """Start beside a fleet that all asks to be paused, or resumed."""
         stage = self._stage
-        await stage.user.pause_all(stage.sessions, True)
+        await stage.user.pause_all(stage.sessions, paused)
         async with Fleet(stage.user) as fleet:
             result = await self._from_start(fleet, stage.size)
         return {**result, "paused_at_agb": stage.control.stats()["sessions"].get("PAUSED", 0)}
 
-    async def _flips_while_running(self) -> Result:
-        """Resume all while the contender runs, as fast as the API server takes the patches."""
+    async def flips_while_running(self, *, paused: bool = False) -> Result:
+        """Resume or pause all while the contender runs, as fast as the API server takes the patches."""
         stage = self._stage
         since = stage.counting()
         sent: dict[str, float] = {}
         async with Fleet(stage.user) as fleet:
             began = time.time()
-            await stage.user.pause_all(stage.sessions, False, sent)
+            await stage.user.pause_all(stage.sessions, paused, sent)
             patched = time.time()
             await self._settle(fleet, stage.size)
             counts = await self._last_writes(since)
@@ -257,7 +258,7 @@ class Trial:
         for name, action, rate in (("b", "pause", None), ("b-warm", "resume", None), ("e", "pause", RATE)):
             if name[0] in self._scenarios:
                 self._stage.limit_rate(rate)
-                await self._note(name, self._loop(action))
+                await self.note(name, self._loop(action))
 
     async def _loop(self, action: str) -> Result:
         """Let a contender without Kubernetes pause or resume all sessions; it ends when it is done."""

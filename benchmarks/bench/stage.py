@@ -27,6 +27,7 @@ from .usage import Usage, usage_of
 
 CRDS: Final = Path(__file__).resolve().parents[2] / "crds"
 KEY: Final = "simulator-key-bench"
+OTHER_KEY: Final = "simulator-key-other"
 LATENCY: Final = "20ms"
 TRANSITION: Final = "3s"
 _READY_SECONDS: Final = 60.0
@@ -49,11 +50,18 @@ class Counts:
 
 
 class Stage:
-    """Owns the programs of one trial; use it as an async context."""
+    """Owns the programs of one trial; use it as an async context.
 
-    def __init__(self, contender: Contender, size: int) -> None:
+    Args:
+        contender: the program to be measured.
+        size: how many AgbSessions there are.
+        created: whether the contender creates their sessions, so that these carry its labels; else it adopts them.
+    """
+
+    def __init__(self, contender: Contender, size: int, *, created: bool = False) -> None:
         self.contender = contender
         self.size = size
+        self._created = created
         self._contender_user = ClusterUser(name="contender", groups=("system:masters",))
         self._stack = AsyncExitStack()
         self._program: Component | None = None
@@ -171,7 +179,14 @@ class Stage:
 
     def _start_simulator(self, building: AsyncExitStack) -> Component:
         port = free_port()
-        command = [sys.executable, "-m", "agb_simulator", f"--port={port}", f"--api-key={KEY}"]
+        command = [
+            sys.executable,
+            "-m",
+            "agb_simulator",
+            f"--port={port}",
+            f"--api-key={KEY}",
+            f"--api-key={OTHER_KEY}",
+        ]
         simulator = Component(
             "agb-simulator",
             [*command, f"--latency={LATENCY}", f"--transition={TRANSITION}"],
@@ -192,8 +207,8 @@ class Stage:
         return True
 
     async def _populate(self) -> dict[str, str]:
-        """Make `size` running sessions, and an AgbSession for each; returns the sessions by the names of these."""
-        ids = self.control.add_sessions(KEY, count=self.size)
+        """Make `size` AgbSessions, and a running session for each to adopt; returns the sessions by their names."""
+        ids = [""] * self.size if self._created else self.control.add_sessions(KEY, count=self.size)
         sessions = {f"session-{number:06}": session_id for number, session_id in enumerate(ids)}
         if self.contender.watches:
             await self.user.create(sessions)
