@@ -55,7 +55,6 @@ logger = logging.getLogger(__name__)
 RELIST_SECONDS: Final = 300.0
 """Seconds between two comparisons of the API server's names with the store."""
 
-
 Part = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled."""
 
