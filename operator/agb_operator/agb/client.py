@@ -8,21 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..model.states import Observation
+from ..model.states import Created, Observation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
     """The service took the request; what becomes of it is seen by looking."""
 
-    request_id: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Created:
-    """A session exists now."""
-
-    session_id: str
     request_id: str
 
 

@@ -12,8 +12,8 @@ from math import inf
 from typing import Final
 
 from ..model.errors import ApiUnavailable, SessionNotFound
-from ..model.states import Observation, SessionState, state_of
-from .client import Accepted, Created, Listed, SessionClient
+from ..model.states import Created, Observation, SessionState, state_of
+from .client import Accepted, Listed, SessionClient
 from .replies import Call, Reply, field, shown, text
 
 _MOST_SESSIONS: Final = 10**9

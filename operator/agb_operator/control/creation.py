@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from ..agb.client import SessionClient
 from ..model.clock import Clock
 from ..model.errors import AgbError
-from ..model.resource import AgbSession
 from ..model.states import SessionState
-from ..policy.creation import create_attempts, created
+from ..policy.creation import created
 from ..policy.plan import Input, Plan, finish
 from .memory import Remembered
 
@@ -43,7 +42,7 @@ class Creation:
             raise
         remembered.called_at = self.clock.now()
         given = replace(given, now=self.clock.wall())
-        return finish(given, created(given, session_id=answer.session_id, request_id=answer.request_id))
+        return finish(given, created(given, answer))
 
     async def end_duplicate(self, given: Input, client: SessionClient) -> None:
         """Take the first session found one step nearer to its end.
@@ -60,24 +59,3 @@ class Creation:
             await client.resume(duplicate.session_id)
         else:
             await client.release(duplicate.session_id)
-
-
-def unreported(given: Input, remembered: Remembered) -> Plan | None:
-    """Give what is to be written if createSession answered but its id could not be written: before all else."""
-    answer = remembered.created
-    if answer is None or given.session.session_id:
-        return None
-    # A changed spec may have been in the way: the labels are those of the one before, so they are set again.
-    draft = created(given, session_id=answer.session_id, request_id=answer.request_id, labelled=False)
-    return finish(given, draft)
-
-
-def note_written(session: AgbSession, written: AgbSession, remembered: Remembered) -> None:
-    """Remember what a status write means for the creation."""
-    if create_attempts(written) > create_attempts(session):
-        # Our own intent, just written: no createSession has been sent for it yet.
-        remembered.intent_is_ours, remembered.create_sent_at = True, None
-    if written.session_id:
-        remembered.created = None
-    elif session.session_id:
-        remembered.note_absence()

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..agb.client import Created, SessionClient
+from ..agb.client import SessionClient
 from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
-from ..model.states import SessionState
+from ..model.states import Created, SessionState
 from ..model.status import OperationType, SessionStatus
 from ..policy.plan import Action, Recalled
 
@@ -83,6 +83,7 @@ class Remembered:
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
+    """What createSession has answered, until a status names the session."""
     labels_set: bool = False
     """SetLabel was called for the session."""
     labels: Mapping[str, str] | None = None
@@ -101,6 +102,16 @@ class Remembered:
         self.missing_looks = 0
         self.create_sent_at = None
         self.labels_set = False
+
+    def note_written(self, before: AgbSession, written: AgbSession) -> None:
+        """Note what a status write means for the creation."""
+        if written.status.create_attempts > before.status.create_attempts:
+            # Our own intent, just written: no createSession has been sent for it yet.
+            self.intent_is_ours, self.create_sent_at = True, None
+        if written.session_id:
+            self.created = None
+        elif before.session_id:
+            self.note_absence()
 
     def note_state(self, state: SessionState, now: float, *, saw_another_at: float) -> None:
         """Count looks in a row that found nothing; `saw_another_at` is when the key last saw any session."""
@@ -206,6 +217,7 @@ class Memory:
             failing_for=remembered.agb.lasts(now),
             mass_loss=sight is not None and sight.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
+            created=remembered.created,
             look_up_rests=max(0.0, remembered.look_up_at - now),
             clock_ahead=remembered.clock_ahead(session, self._ahead()),
             labels_in_doubt=remembered.labels_set and remembered.labels != session.status.labels,

@@ -38,7 +38,7 @@ from ..policy.decide import before_looking, decide
 from ..policy.on_error import finalizer_refused, on_error
 from ..policy.plan import FINAL, QUESTIONS, Action, Input, Plan
 from .claims import Claims, Theirs, Undecided
-from .creation import Creation, note_written, unreported
+from .creation import Creation
 from .evidence import Gatherer
 from .intents import Intents
 from .memory import Memory, Remembered, Unwritten
@@ -101,7 +101,7 @@ class Reconciler:
         recalled = self.memory.recall(session, owner=judgement.owner if isinstance(judgement, Theirs) else "")
         now, wanted = self.clock.wall(), self.intents.of(session)
         given = Input(session=session, now=now, intent=wanted, recalled=recalled, cluster_name=self.cluster_name)
-        plan = before_looking(given) or unreported(given, remembered)
+        plan = before_looking(given)
         if plan is not None:
             return await self._carry_out(given, remembered, plan, None)
         client: SessionClient | None = None
@@ -243,7 +243,7 @@ class Reconciler:
         remembered.unwritten, remembered.status_refused = None, False
         if written is not None:
             remembered.cluster.end()
-            note_written(session, written, remembered)
+            remembered.note_written(session, written)
         return written
 
     async def _on_cluster_error(self, session: AgbSession, remembered: Remembered, error: ClusterError) -> float:

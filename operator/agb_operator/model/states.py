@@ -67,3 +67,11 @@ class Observation:
     taken_at: float
     request_id: str = ""
     listed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Created:
+    """The API has created a session: its id, and the API's name for the call."""
+
+    session_id: str
+    request_id: str

@@ -228,6 +228,12 @@ class SessionStatus:
     last_handled_reconcile_at: Annotated[str, Fit, SAID] = ""
     conditions: Annotated[tuple[Condition, ...], FitOnes, SAID] = ()
 
+    @property
+    def create_attempts(self) -> int:
+        """How many createSessions may have been sent for the session that is coming into being."""
+        operation = self.operation
+        return operation.attempts if operation is not None and operation.is_running(OperationType.CREATE) else 0
+
     def condition(self, kind: str) -> Condition | None:
         """Give one condition by its type."""
         return next((c for c in self.conditions if c.type == kind), None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..model.event import Event
 from ..model.resource import UID_LABEL, AgbSession
-from ..model.states import Observation, SessionState
+from ..model.states import Created, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
 from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW, SUSPECT
 from .plan import Action, Draft, Input
@@ -29,13 +29,7 @@ def living(found: Sequence[Observation]) -> list[Observation]:
 
 def needs_lookup(session: AgbSession) -> bool:
     """Tell whether the next step depends on what the API lists for the resource's UID."""
-    return not session.session_id and create_attempts(session) > 0
-
-
-def create_attempts(session: AgbSession) -> int:
-    """Count the createSessions that may have been sent for the session that is coming into being."""
-    operation = session.status.operation
-    return operation.attempts if operation is not None and operation.is_running(OperationType.CREATE) else 0
+    return not session.session_id and session.status.create_attempts > 0
 
 
 def creation_step(given: Input) -> Draft:
@@ -135,23 +129,31 @@ def _since_it_exists(given: Input) -> Operation:
     return replace(operation, started_at=given.now) if given.is_late(operation) else operation
 
 
-def created(given: Input, *, session_id: str, request_id: str, labelled: bool = True) -> Draft:
+def unreported(given: Input) -> Draft | None:
+    """Give what to write if createSession answered and its id could not be written."""
+    answer = given.recalled.created
+    if answer is None or given.session.session_id:
+        return None
+    # A changed spec may have been in the way: the labels are those of the one before, so they are set again.
+    return created(given, answer, labelled=False)
+
+
+def created(given: Input, answer: Created, *, labelled: bool = True) -> Draft:
     """Give what to write once createSession has answered: the id, before anything else happens.
 
     Args:
         given: what is known.
-        session_id: the new session.
-        request_id: AGB's name for the call.
+        answer: the new session, and AGB's name for the call.
         labelled: whether the session has the labels that the spec asks for now.
     """
     draft = _exists(
         given,
-        session_id,
-        request_id=request_id,
-        may_have_duplicates=create_attempts(given.session) > 1,
+        answer.session_id,
+        request_id=answer.request_id,
+        may_have_duplicates=given.session.status.create_attempts > 1,
         labels=given.session.labels if labelled else None,
     )
-    text = f"Created session {session_id} from image {given.session.image_id}."
+    text = f"Created session {answer.session_id} from image {given.session.image_id}."
     operation = given.session.status.operation
     if operation is not None and operation.is_running(OperationType.CREATE) and operation.message:
         text += f" {operation.message}"
@@ -164,7 +166,7 @@ def _took_over(given: Input, seen: Observation, *, others: bool) -> Draft:
         given,
         seen.session_id,
         session_status=seen.status,
-        may_have_duplicates=others or create_attempts(given.session) > 1,
+        may_have_duplicates=others or given.session.status.create_attempts > 1,
         labels=None,
     )
     text = f"Took over session {seen.session_id}, which an interrupted create had left."

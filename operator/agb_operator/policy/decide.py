@@ -16,7 +16,7 @@ from ..model.states import DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Reason, Truth
 from .absence import observe_only, session_absent, session_ended
 from .backoff import SLOW
-from .creation import after_the_step, creation_step
+from .creation import after_the_step, creation_step, unreported
 from .intent import Intent
 from .plan import Action, Draft, Input, Plan, finish
 from .transitions import in_transition, settled, start_transition, unexpected
@@ -106,7 +106,15 @@ def _step(given: Input, seen: Observation) -> Draft:
 
 
 def before_looking(given: Input) -> Plan | None:
-    """Decide what needs no look: finalizers, specs that cannot be used, sessions that another resource manages."""
+    """Decide what needs no look: what stands in the way of one, and a new session's id that is not written yet."""
+    plan = _in_the_way(given)
+    if plan is None and (draft := unreported(given)) is not None:
+        return finish(given, draft)
+    return plan
+
+
+def _in_the_way(given: Input) -> Plan | None:
+    """Decide on finalizers, specs that cannot be used, and sessions that another resource manages."""
     session, owner = given.session, given.recalled.owner
     needed = needs_finalizer(session)
     if session.deleting:

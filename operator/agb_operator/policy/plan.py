@@ -13,7 +13,7 @@ from typing import Final
 
 from ..model.event import Event
 from ..model.resource import ABANDON_ANNOTATION, AgbSession
-from ..model.states import DesiredState, Observation, SessionState
+from ..model.states import Created, DesiredState, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, Phase, Reason, SessionStatus, Truth
 from .intent import OVERRIDE, Intent
 from .proof import Absence, Evidence, Ownership, absence, ownership
@@ -76,6 +76,8 @@ class Recalled:
     """Most sessions of the same key are missing too, so the key is suspect, not the sessions."""
     since_create: float | None = None
     """Since a createSession may last have been sent, by this process or by an earlier one."""
+    created: Created | None = None
+    """What createSession has answered, while no status names the session."""
     look_up_rests: float = 0.0
     """Until a look-up that failed, or an end of a duplicate that did, may be tried again."""
     labels_in_doubt: bool = False

@@ -10,10 +10,10 @@ import pytest
 
 from agb_operator.agb.batching import BatchedObserver
 from agb_operator.agb.bucket import loop_time
-from agb_operator.agb.client import Accepted, Created, Listed
+from agb_operator.agb.client import Accepted, Listed
 from agb_operator.agb.lanes import Lane, caller_lane
 from agb_operator.model.errors import AgbError, ApiUnavailable, RequestRefused, Throttled
-from agb_operator.model.states import Observation, SessionState, state_of
+from agb_operator.model.states import Created, Observation, SessionState, state_of
 
 pytestmark = pytest.mark.looptime
 

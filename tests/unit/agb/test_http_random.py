@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agb_operator.agb.api_key import ApiKey
-from agb_operator.agb.client import Accepted, Created, Listed, SessionClient
+from agb_operator.agb.client import Accepted, Listed, SessionClient
 from agb_operator.agb.http import AgbApi
 from agb_operator.model.errors import AgbError, ApiUnavailable, SessionNotFound
-from agb_operator.model.states import Observation, SessionState
+from agb_operator.model.states import Created, Observation, SessionState
 
 KEY = "simulator-key-a"
 CALLS: list[tuple[Callable[[SessionClient], Awaitable[object]], type]] = [

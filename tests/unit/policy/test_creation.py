@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from agb_operator.model.resource import AgbSession
-from agb_operator.model.states import Observation
+from agb_operator.model.states import Created, Observation
 from agb_operator.model.status import OperationState, OperationType, Phase
 from agb_operator.policy.backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
-from agb_operator.policy.creation import create_attempts, created, living, needs_lookup
+from agb_operator.policy.creation import created, living, needs_lookup
 from agb_operator.policy.decide import decide as policy
 from agb_operator.policy.plan import Action, Plan, Recalled, finish
 from unit.builders import (
@@ -47,7 +47,7 @@ def decide(session: AgbSession, *found: Observation, recalled: Recalled = NOTHIN
 def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
     """Give what is written once createSession has answered."""
     about = given(session, later(at))
-    return finish(about, created(about, session_id="session-7", request_id=request_id))
+    return finish(about, created(about, Created(session_id="session-7", request_id=request_id)))
 
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
@@ -95,6 +95,36 @@ def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
     assert answered.status.labels == {"team": "a"}
 
 
+def test_an_id_that_could_not_be_written_is_written_before_all_else() -> None:
+    session = intending(labels={"team": "a"})
+    remembers = Recalled(created=Created(session_id="session-7", request_id="7C0E"))
+
+    plan = before_looking(session, recalled=remembers)
+
+    assert plan is not None
+    assert (plan.action, plan.requeue) == (Action.NONE, 0.0)
+    assert plan.status is not None
+    assert (plan.status.session_id, plan.status.labels) == ("session-7", None), "the labels may be another spec's"
+    assert plan.status.operation is not None
+    assert plan.status.operation.request_id == "7C0E"
+
+
+def test_it_is_written_while_the_resource_is_being_deleted_too() -> None:
+    remembers = Recalled(created=Created(session_id="session-7", request_id=""))
+
+    plan = before_looking(intending(deleting=True), recalled=remembers)
+
+    assert plan is not None
+    assert plan.status is not None
+    assert plan.status.session_id == "session-7"
+
+
+def test_what_the_status_names_is_not_written_again() -> None:
+    remembers = Recalled(created=Created(session_id="session-7", request_id=""))
+
+    assert before_looking(a_session(status=a_status()), recalled=remembers) is None
+
+
 def test_the_event_of_a_replacement_names_both_sessions() -> None:
     session = intending(message="Takes the place of session-1.")
 
@@ -126,9 +156,9 @@ def test_an_operation_of_another_kind_says_nothing_of_creates() -> None:
 
 
 def test_intents_are_counted_for_creation_alone() -> None:
-    assert create_attempts(intending(attempts=2)) == 2
-    assert create_attempts(a_session(status=a_status(operation=an_operation(OperationType.PAUSE)))) == 0
-    assert create_attempts(a_session()) == 0
+    assert intending(attempts=2).status.create_attempts == 2
+    assert a_status(operation=an_operation(OperationType.PAUSE)).create_attempts == 0
+    assert a_session().status.create_attempts == 0
 
 
 # After a create whose outcome is not known
