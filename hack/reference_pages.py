@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 from prometheus_client.parser import text_string_to_metric_families
 
-from agb_operator.__main__ import main as command
 from agb_operator.control.metrics import Metrics
+from agb_operator.process.options import Variable
+from agb_operator.process.settings import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -22,7 +22,6 @@ _LIBRARY = ("process_", "python_")
 
 def settings_page() -> str:
     """Render the flags of `agb-operator run` with their variables."""
-    run = command.commands["run"]
     lines = [
         "# Settings",
         "",
@@ -33,17 +32,12 @@ def settings_page() -> str:
         "| flag | variable | meaning |",
         "| --- | --- | --- |",
     ]
-    for option in run.params:
-        if not isinstance(option, click.Option) or option.name in (None, "help"):
-            continue
+    for option in OPTIONS:
         flags = " / ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
         metavar = f" `{option.metavar}`" if option.metavar else ""
-        variable = f"`AGB_OPERATOR_{str(option.name).upper()}`"
-        lines.append(f"| {flags}{_cell(metavar)} | {variable} | {_cell(option.help or '')} |")
+        flag = "" if isinstance(option, Variable) else f"{flags}{_cell(metavar)} "
+        lines.append(f"| {flag}| `{option.variables[0]}` | {_cell(option.meaning)} |")
     lines += [
-        "| | `AGB_API_KEY` | The operator's own AGB key, for the namespaces of `--default-key-namespace`. |",
-        "| | `AGB_ENDPOINT` | Host or address of the AGB API [default: sdk-api.agb.cloud] |",
-        "| | `AGB_TIMEOUT_MS` | Time for one request to AGB, in milliseconds, at least 1000 [default: 60000] |",
         "| | `KUBECONFIG` | Kubeconfig files, as for kubectl; else `~/.kube/config`, else the pod's ServiceAccount. |",
         "",
     ]

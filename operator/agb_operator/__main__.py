@@ -6,32 +6,30 @@ line on stderr. What a flag may hold is `settings`' to know; the heavy imports w
 """
 
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from . import __version__
+from .process.options import Variable
+from .process.settings import OPTIONS, settings_of
 
-F = TypeVar("F", bound=Callable[..., object])
-
+_VARIABLES = [f"{option.variables[0]:14}  {option.meaning}" for option in OPTIONS if isinstance(option, Variable)]
 _EPILOG = """
 Environment: every flag can be given as AGB_OPERATOR_<FLAG>, such as AGB_OPERATOR_RESYNC=60s; repeatable ones take
 several values, separated by commas or spaces. A flag wins over its variable.
 
 \b
-AGB_API_KEY     the operator's own AGB key, see --default-key-namespace
-AGB_ENDPOINT    host or address of the AGB API [default: sdk-api.agb.cloud]
-AGB_TIMEOUT_MS  time for one request to AGB, in milliseconds [default: 60000]
-KUBECONFIG      kubeconfig files, as for kubectl; else ~/.kube/config, else the pod's service account
+{}
+KUBECONFIG      Kubeconfig files, as for kubectl; else ~/.kube/config, else the pod's service account
 
 \b
 Examples:
   AGB_API_KEY=akm-... agb-operator run --default-key-namespace '*'
   agb-operator run --namespace ml --namespace research --log-format json
-"""
+""".format("\n".join(_VARIABLES))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,67 +47,12 @@ def version() -> None:
     click.echo(f"agb-operator {__version__}")
 
 
-def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bool = False) -> Callable[[F], F]:  # noqa: A002
-    """Declare a flag that `settings` reads: click only carries the text."""
-    shown = f"{help} [default: {default}]" if default else help
-    return click.option(name, metavar=metavar, help=shown, multiple=multiple)
-
-
-@main.command(epilog=_EPILOG, context_settings={"max_content_width": 110})
-@_flag("--namespace", "NS", "Watch this namespace only; repeatable. None: the whole cluster.", multiple=True)
-@_flag(
-    "--default-key-namespace",
-    "NS",
-    "AgbSessions in this namespace that name no Secret use the operator's own key (AGB_API_KEY); repeatable, '*' is "
-    "every namespace. None: each AgbSession has to name a Secret.",
-    multiple=True,
-)
-@_flag(
-    "--resync",
-    "TIME",
-    "How often a settled session is looked at, to notice what was changed elsewhere. Looks are batched: a hundred "
-    "sessions take about one request.",
-    "60s",
-)
-@_flag("--workers", "N", "AgbSessions worked on at the same time; one that waits for an answer is cheap.", "256")
-@_flag(
-    "--api-qps",
-    "N",
-    "Requests a second to AGB that no API key exceeds. Without it the operator finds by itself how many AGB allows.",
-)
-@_flag(
-    "--http-address",
-    "[HOST]:PORT",
-    "Where /healthz, /readyz and /metrics are served; without HOST on every interface, by IPv4 and IPv6. "
-    "Port 0 takes a free one and logs it.",
-    ":8080",
-)
-@click.option(
-    "--leader-election/--no-leader-election",
-    default=None,
-    help="Let a Lease decide which of several replicas works. Without it, be sure to run only one. "
-    "[default: leader-election]",
-)
-@_flag("--lease-namespace", "NS", "Namespace of that Lease. [default: the pod's own, else default]")
-@_flag("--lease-name", "NAME", "Name of that Lease; operators that share it work one at a time.", "agb-operator")
-@_flag(
-    "--cluster-name",
-    "NAME",
-    "Put as the label agb-operator-cluster on sessions, to tell clusters apart that share an AGB account.",
-    "kubernetes",
-)
-@_flag("--log-format", "text|json", "How log records are written, one a line.", "text")
-@_flag("--log-level", "LEVEL", "The least severe records to write: debug, info, warning or error.", "info")
-def run(**flags: str | Sequence[str] | bool | None) -> None:
+@main.command(params=[*OPTIONS], epilog=_EPILOG, context_settings={"max_content_width": 110})
+def run(**given: Any) -> None:
     """Run the operator until SIGTERM or SIGINT."""
+    settings = settings_of(given)
     # Imported late: --help and version need none of it.
     from .model.errors import StartupError
-    from .process.settings import SettingsError, read_settings
-
-    try:
-        settings = read_settings(flags, os.environ)
-    except SettingsError as exc:
-        _fail(str(exc), code=2)
     from .process import run as app
     from .process.logs import configure_logs, hide
 
@@ -120,7 +63,8 @@ def run(**flags: str | Sequence[str] | bool | None) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             code = runner.run(app.run(settings))
     except StartupError as exc:
-        _fail(str(exc), code=1)
+        click.echo(f"agb-operator: {exc}", err=True)
+        sys.exit(1)
     sys.exit(code)
 
 
@@ -131,11 +75,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _fail(message: str, *, code: int) -> NoReturn:
-    click.echo(f"agb-operator: {message}", err=True)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """What the chart renders, value by value, without a cluster."""
 
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 
 import generate_chart
-from agb_operator.__main__ import main
 from agb_operator.process.settings import Settings, read_settings
 from chart.helm import CI_VALUES, Helm, Manifest, only, operator_container
 from chart_rbac import CHART, RBAC_KINDS
@@ -16,18 +17,17 @@ CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding
 RELEASE_NAMES = ["y", "on", "123", "1e3", "0x10", "agb-operator", "a" * 53, "agb-operator-" + "a" * 40]
 
 
-def settings_of(container: Manifest, tmp_path: Path) -> Settings:
+def settings_of(container: Manifest) -> Settings:
     """Read the container's arguments and environment as the operator does."""
     assert container["args"][0] == "run"
-    run = main.commands["run"]
-    context = run.make_context("run", list(container["args"][1:]))
     environ = {entry["name"]: entry.get("value", "key-from-a-secret") for entry in container["env"]}
-    return read_settings(context.params, environ, pod_namespace_file=tmp_path / "absent")
+    with patch.dict(os.environ, environ, clear=True):
+        return read_settings(container["args"][1:])
 
 
-def test_the_values_show_the_defaults_of_the_operator(helm: Helm, tmp_path: Path) -> None:
-    default = Settings()
-    settings = settings_of(operator_container(helm.template(namespace=default.lease_namespace)), tmp_path)
+def test_the_values_show_the_defaults_of_the_operator(helm: Helm) -> None:
+    default = read_settings()
+    settings = settings_of(operator_container(helm.template(namespace=default.lease_namespace)))
     for setting in ("resync", "workers", "api_qps", "cluster_name", "endpoint", "api_timeout"):
         assert getattr(settings, setting) == getattr(default, setting), setting
     assert settings.http_address == default.http_address
@@ -37,13 +37,13 @@ def test_the_values_show_the_defaults_of_the_operator(helm: Helm, tmp_path: Path
 
 
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
-def test_the_operator_takes_every_argument_of_the_chart(helm: Helm, values: Path, tmp_path: Path) -> None:
-    settings_of(operator_container(helm.template(f"--values={values}")), tmp_path)
+def test_the_operator_takes_every_argument_of_the_chart(helm: Helm, values: Path) -> None:
+    settings_of(operator_container(helm.template(f"--values={values}")))
 
 
-def test_every_setting_of_the_operator_can_be_reached_by_a_value(helm: Helm, tmp_path: Path) -> None:
+def test_every_setting_of_the_operator_can_be_reached_by_a_value(helm: Helm) -> None:
     values = CHART / "ci" / "everything-values.yaml"
-    settings = settings_of(operator_container(helm.template(f"--values={values}", namespace="place")), tmp_path)
+    settings = settings_of(operator_container(helm.template(f"--values={values}", namespace="place")))
     assert settings.namespaces == ("y", "123", "1e3", "team-a")
     assert settings.default_key_namespaces == ("y", "team-a")
     assert settings.resync == 90
@@ -66,9 +66,9 @@ def test_the_key_is_read_from_the_named_secret_and_stands_in_no_manifest(helm: H
     assert entry["valueFrom"] == {"secretKeyRef": {"name": "operator-key", "key": "token"}}
 
 
-def test_the_simulator_replaces_agb_and_serves_all_namespaces(helm: Helm, tmp_path: Path) -> None:
+def test_the_simulator_replaces_agb_and_serves_all_namespaces(helm: Helm) -> None:
     objects = helm.template(values={"simulator": {"enabled": True}})
-    settings = settings_of(operator_container(objects), tmp_path)
+    settings = settings_of(operator_container(objects))
     service = only(objects, "Service", "agb-operator-simulator")
     assert settings.endpoint == "http://agb-operator-simulator.operators.svc:8090"
     assert service["spec"]["ports"][0]["port"] == 8090

@@ -7,6 +7,7 @@ milliseconds, so tests wait for conditions and never for luck.
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
@@ -21,7 +22,7 @@ from agb_operator.control.metrics import Metrics
 from agb_operator.model.clock import Clock
 from agb_operator.model.resource import AgbSession
 from agb_operator.process.assembly import assemble
-from agb_operator.process.settings import Settings
+from agb_operator.process.settings import read_settings
 from agb_simulator import Api, SimulatorControl
 from agb_simulator import Settings as SimulatorSettings
 from fakes import FakeCluster
@@ -71,7 +72,8 @@ class RunningOperator:
         self.cluster = cluster
         self._schedules_come = schedules
         self.parts = assemble(
-            Settings(
+            replace(
+                read_settings(),
                 resync=resync,
                 workers=workers,
                 api_qps=qps,

@@ -1,33 +1,29 @@
-"""What the administrator decides: one value, read from flags and environment by one parser.
+"""What the administrator decides: one value, read from flags and environment by click.
 
-It owns names, defaults, bounds and the texts of the errors; what a setting does is told by the module that
-obeys it. A flag wins over its variable `AGB_OPERATOR_<FLAG>`, and that over the default. The settings of the AGB
-account are the SDK's own variables and have no flags: a key on a command line is shown by `ps`.
+It owns names, defaults, bounds and the texts of help and errors, each in `OPTIONS` alone; what a setting does is told
+by the module that obeys it. A flag wins over its variable `AGB_OPERATOR_<FLAG>`, and that over the default. The AGB
+account is set by the SDK's own variables, which have no flags: a key on a command line is shown by `ps`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import click
+
 from ..agb.api_key import ApiKey
-from ..agb.transport import normalise_endpoint
-from ..model.resource import parse_duration
+from .options import Matching, Setting, SettingsError, Text, Variable
 
 ALL: Final = "*"
 """Stands for every namespace."""
 POD_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_CLUSTER_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_ADDRESS: Final = re.compile(r"(?P<host>[^\s:\[\]/@]+|\[[0-9A-Fa-f:.%]+\]|):(?P<port>\d{1,5})", re.ASCII)
-
-
 DEFAULT_CLUSTER_NAME: Final = "kubernetes"
 """Several installations may share an account under this name."""
+_ADDRESS: Final = re.compile(r"(?P<host>[^\s:\[\]/@]+|\[[0-9A-Fa-f:.%]+\]|):(?P<port>\d{1,5})", re.ASCII)
 
 
 class LogFormat(StrEnum):
@@ -66,50 +62,218 @@ class Settings:
         api_timeout: seconds that one AGB request may take.
     """
 
-    namespaces: tuple[str, ...] = ()
-    default_key_namespaces: tuple[str, ...] = ()
-    resync: float = 60.0
-    workers: int = 256
-    api_qps: float | None = None
-    http_address: Address = field(default_factory=lambda: _address(":8080"))
-    leader_election: bool = True
-    lease_namespace: str = "default"
-    lease_name: str = "agb-operator"
-    cluster_name: str = DEFAULT_CLUSTER_NAME
-    log_format: LogFormat = LogFormat.TEXT
-    log_level: str = "info"
-    api_key: ApiKey | None = None
-    endpoint: str = "https://sdk-api.agb.cloud"
-    api_timeout: float = 60.0
+    namespaces: tuple[str, ...]
+    default_key_namespaces: tuple[str, ...]
+    resync: float
+    workers: int
+    api_qps: float | None
+    http_address: Address
+    leader_election: bool
+    lease_namespace: str
+    lease_name: str
+    cluster_name: str
+    log_format: LogFormat
+    log_level: str
+    api_key: ApiKey | None
+    endpoint: str
+    api_timeout: float
 
 
-class SettingsError(ValueError):
-    """A setting is wrong; the message is one line: which one, what was given, what is right."""
+NAMESPACE: Final = Matching(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+A_NAMESPACE: Final = "a namespace: up to 63 lower-case letters, digits and dashes"
 
 
-Flags = Mapping[str, str | Sequence[str] | bool | None]
-"""What the command line gave, by the flag's name with underscores; None or () where it gave nothing."""
+def _namespaces(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    names = " ".join(values).replace(",", " ").split()
+    if values and not names:
+        raise click.BadParameter("names none")
+    return tuple(NAMESPACE.convert(name, param, ctx) for name in dict.fromkeys(names))
 
 
-def read_settings(
-    flags: Flags, environ: Mapping[str, str], *, pod_namespace_file: Path = POD_NAMESPACE_FILE
-) -> Settings:
-    """Read the settings from the command line and the environment.
+def _namespaces_or_all(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return (ALL,) if ALL in " ".join(values).replace(",", " ").split() else _namespaces(ctx, param, values)
+
+
+def _duration(text: str) -> float:
+    from ..model.resource import parse_duration  # late: --help needs no model
+
+    duration = parse_duration(text)
+    if duration is None or duration.total_seconds() < 1:
+        raise ValueError
+    return duration.total_seconds()
+
+
+def _address(text: str) -> Address:
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError
+    return Address(host=match["host"].strip("[]"), port=int(match["port"]))
+
+
+def _endpoint(text: str) -> str:
+    from ..agb.transport import normalise_endpoint  # late: --help needs no HTTP
+
+    if "@" in text or urlsplit(text if "://" in text else f"https://{text}").path not in ("", "/"):
+        raise ValueError("must be a host or an https:// address, without a user and without a path")
+    return normalise_endpoint(text)
+
+
+def _own_namespace() -> str:
+    """Find the namespace that the pod runs in; `default` outside of one."""
+    try:
+        return POD_NAMESPACE_FILE.read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
+
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+OPTIONS: Final[Sequence[Setting]] = (
+    Setting(
+        "--namespace",
+        "namespaces",
+        "NS",
+        multiple=True,
+        callback=_namespaces,
+        right=A_NAMESPACE,
+        help="Watch this namespace only; repeatable. None: the whole cluster.",
+    ),
+    Setting(
+        "--default-key-namespace",
+        "default_key_namespaces",
+        "NS",
+        multiple=True,
+        callback=_namespaces_or_all,
+        right=A_NAMESPACE,
+        help="AgbSessions in this namespace that name no Secret use the operator's own key (AGB_API_KEY); repeatable, "
+        "'*' is every namespace. None: each AgbSession has to name a Secret.",
+    ),
+    Setting(
+        "--resync",
+        "resync",
+        "TIME",
+        type=_duration,
+        default="60s",
+        right="a duration of at least 1s, such as 60s, 10m or 1h30m",
+        help="How often a settled session is looked at, to notice what was changed elsewhere. Looks are batched: a "
+        "hundred sessions take about one request.",
+    ),
+    Setting(
+        "--workers",
+        "workers",
+        "N",
+        type=Matching(r"\d+", click.IntRange(1, 10_000)),
+        default="256",
+        right="a whole number from 1 to 10000",
+        help="AgbSessions worked on at the same time; one that waits for an answer is cheap.",
+    ),
+    Setting(
+        "--api-qps",
+        "api_qps",
+        "N",
+        type=Matching(r"\d{1,6}(\.\d{1,6})?", click.FloatRange(0.01, 10_000)),
+        right="requests a second, a number from 0.01 to 10000",
+        help="Requests a second to AGB that no API key exceeds. Without it the operator finds by itself how many AGB "
+        "allows.",
+    ),
+    Setting(
+        "--http-address",
+        "http_address",
+        "[HOST]:PORT",
+        type=_address,
+        default=":8080",
+        right="HOST:PORT with a port from 0 to 65535, such as :8080, 0.0.0.0:8080, [::1]:8080 or 127.0.0.1:0",
+        help="Where /healthz, /readyz and /metrics are served; without HOST on every interface, by IPv4 and IPv6. "
+        "Port 0 takes a free one and logs it.",
+    ),
+    Setting(
+        "--leader-election/--no-leader-election",
+        "leader_election",
+        "",
+        default=True,
+        right="true or false",
+        help="Let a Lease decide which of several replicas works. Without it, be sure to run only one.",
+    ),
+    Setting(
+        "--lease-namespace",
+        "lease_namespace",
+        "NS",
+        type=NAMESPACE,
+        right=A_NAMESPACE,
+        also="POD_NAMESPACE",
+        default=_own_namespace,
+        show_default=False,
+        help="Namespace of that Lease. [default: the pod's own, else default]",
+    ),
+    Setting(
+        "--lease-name",
+        "lease_name",
+        "NAME",
+        type=Matching(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"),
+        default="agb-operator",
+        right="a Lease's name: lower-case letters, digits, dashes and dots",
+        help="Name of that Lease; operators that share it work one at a time.",
+    ),
+    Setting(
+        "--cluster-name",
+        "cluster_name",
+        "NAME",
+        type=Matching(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"),
+        default=DEFAULT_CLUSTER_NAME,
+        right="up to 63 letters, digits, dashes, dots and underscores",
+        help="Put as the label agb-operator-cluster on sessions, to tell clusters apart that share an AGB account.",
+    ),
+    Setting(
+        "--log-format",
+        "log_format",
+        "text|json",
+        type=click.Choice(LogFormat, case_sensitive=False),
+        default="text",
+        right=f"one of {', '.join(LogFormat)}",
+        help="How log records are written, one a line.",
+    ),
+    Setting(
+        "--log-level",
+        "log_level",
+        "LEVEL",
+        type=click.Choice(_LEVELS, case_sensitive=False),
+        default="info",
+        right=f"one of {', '.join(_LEVELS)}",
+        help="The least severe records to write: debug, info, warning or error.",
+    ),
+    Variable(
+        "AGB_API_KEY",
+        "api_key",
+        type=Text(ApiKey),
+        hide_input=True,
+        help="The operator's own AGB key, see --default-key-namespace.",
+    ),
+    Variable(
+        "AGB_ENDPOINT",
+        "endpoint",
+        type=Text(_endpoint),
+        default="https://sdk-api.agb.cloud",
+        help="Host or address of the AGB API.",
+    ),
+    Variable(
+        "AGB_TIMEOUT_MS",
+        "api_timeout",
+        type=Matching(r"\d+", click.IntRange(1000, 3_600_000)),  # the SDK divides by 1000 without a remainder
+        default="60000",
+        right="a whole number from 1000 to 3600000",
+        callback=lambda _ctx, _param, value: value / 1000,
+        help="Time for one request to AGB, in milliseconds, at least 1000.",
+    ),
+)
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Make settings of what click has read by `OPTIONS`.
 
     Raises:
-        SettingsError: one of them is wrong.
+        SettingsError: two of them do not go together.
     """
-    given: dict[str, Any] = {}
-    for flag, (attribute, read) in _FLAGS.items():
-        where, text = _find(flag, flags, environ)
-        if where:
-            given[attribute] = _checked(where, text, read)
-    for variable, (attribute, read) in _VARIABLES.items():
-        text = environ.get(variable, "").strip()
-        if text:
-            given[attribute] = _checked(variable, text, read, secret=read is ApiKey)
-    given.setdefault("lease_namespace", _own_namespace(environ, pod_namespace_file))
-    settings = replace(Settings(), **given)
+    settings = Settings(**given)
     if settings.default_key_namespaces and settings.api_key is None:
         raise SettingsError(
             "--default-key-namespace allows the use of the operator's own key, and there is none: set AGB_API_KEY"
@@ -117,145 +281,10 @@ def read_settings(
     return settings
 
 
-def _find(flag: str, flags: Flags, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return where a setting was given ("" for nowhere) and as what; several values are joined by spaces."""
-    value = flags.get(flag)
-    if value is not None and value != ():
-        name = "--" + flag.replace("_", "-")
-        if isinstance(value, bool):
-            return name, "true" if value else "false"
-        return name, value if isinstance(value, str) else " ".join(value)
-    variable = "AGB_OPERATOR_" + flag.upper()
-    text = environ.get(variable, "").strip()
-    return (variable, text) if text else ("", "")
+def read_settings(arguments: Sequence[str] = ()) -> Settings:
+    """Read the settings from a command line and the environment.
 
-
-def _checked(where: str, text: str, read: Callable[[str], object], *, secret: bool = False) -> object:
-    try:
-        return read(text)
-    except ValueError as exc:
-        raise SettingsError(f"{where}: {exc}" if secret else f"{where} {text!r}: {exc}") from None
-
-
-def _own_namespace(environ: Mapping[str, str], file: Path) -> str:
-    """Find the namespace that the pod runs in; `default` outside of one."""
-    named = environ.get("POD_NAMESPACE", "").strip()
-    if named:
-        return str(_checked("POD_NAMESPACE", named, _namespace))
-    try:
-        return file.read_text(encoding="utf-8").strip() or "default"
-    except OSError:
-        return "default"
-
-
-def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if pattern.fullmatch(text) is None:
-            raise ValueError(f"must be {what}")
-        return text
-
-    return read
-
-
-_namespace = _matching(_LABEL, "a namespace: up to 63 lower-case letters, digits and dashes")
-
-
-def _namespaces(text: str) -> tuple[str, ...]:
-    names = text.replace(",", " ").split()
-    if not names:
-        raise ValueError("must name a namespace")
-    return tuple(dict.fromkeys(map(_namespace, names)))
-
-
-def _namespaces_or_all(text: str) -> tuple[str, ...]:
-    names = text.replace(",", " ").split()
-    return (ALL,) if ALL in names else _namespaces(text)
-
-
-def _duration(text: str) -> float:
-    duration = parse_duration(text)
-    if duration is None or duration.total_seconds() < 1:
-        raise ValueError("must be a duration of at least 1s, such as 60s, 10m or 1h30m")
-    return duration.total_seconds()
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        # int() would take "1_000", " 7" and digits of other scripts.
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
-def _rate(text: str) -> float:
-    if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII) is None or not 0.01 <= float(text) <= 10_000:
-        raise ValueError("must be requests a second, a number from 0.01 to 10000")
-    return float(text)
-
-
-def _address(text: str) -> Address:
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError(
-            "must be HOST:PORT with a port from 0 to 65535, such as :8080, 0.0.0.0:8080, [::1]:8080 or 127.0.0.1:0"
-        )
-    return Address(host=match["host"].strip("[]"), port=int(match["port"]))
-
-
-def _truth(text: str) -> bool:
-    match text.lower():
-        case "true" | "1" | "yes" | "on":
-            return True
-        case "false" | "0" | "no" | "off":
-            return False
-    raise ValueError("must be true or false")
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return text.lower()
-
-    return read
-
-
-def _log_format(text: str) -> LogFormat:
-    return LogFormat(_one_of(*LogFormat)(text))
-
-
-def _endpoint(text: str) -> str:
-    if "@" in text or urlsplit(text if "://" in text else f"https://{text}").path not in ("", "/"):
-        raise ValueError("must be a host or an https:// address, without a user and without a path")
-    return normalise_endpoint(text)
-
-
-def _milliseconds(text: str) -> float:
-    # The SDK divides by 1000 without a remainder, so below that it waits for no answer at all.
-    return _whole(1000, 3_600_000)(text) / 1000
-
-
-_FLAGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
-    "namespace": ("namespaces", _namespaces),
-    "default_key_namespace": ("default_key_namespaces", _namespaces_or_all),
-    "resync": ("resync", _duration),
-    "workers": ("workers", _whole(1, 10_000)),
-    "api_qps": ("api_qps", _rate),
-    "http_address": ("http_address", _address),
-    "leader_election": ("leader_election", _truth),
-    "lease_namespace": ("lease_namespace", _namespace),
-    "lease_name": ("lease_name", _matching(_SUBDOMAIN, "a Lease's name: lower-case letters, digits, dashes and dots")),
-    "cluster_name": (
-        "cluster_name",
-        _matching(_CLUSTER_NAME, "up to 63 letters, digits, dashes, dots and underscores"),
-    ),
-    "log_format": ("log_format", _log_format),
-    "log_level": ("log_level", _one_of("debug", "info", "warning", "error")),
-}
-_VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
-    "AGB_API_KEY": ("api_key", ApiKey),
-    "AGB_ENDPOINT": ("endpoint", _endpoint),
-    "AGB_TIMEOUT_MS": ("api_timeout", _milliseconds),
-}
+    Raises:
+        SettingsError: one of them is wrong.
+    """
+    return settings_of(click.Command("run", params=[*OPTIONS]).make_context("run", [*arguments]).params)

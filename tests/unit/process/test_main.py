@@ -84,14 +84,11 @@ def test_an_unknown_flag_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_help_tells_the_real_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = {
-        name.removeprefix("--").replace("-", "_"): default
-        for name, default in _defaults(command("run", "--help", monkeypatch=monkeypatch).output)
-    }
-    assert shown.pop("no_leader_election") == "leader-election"
-    assert shown.pop("lease_namespace") == "the"  # pod's own
+    shown = dict(_defaults(command("run", "--help", monkeypatch=monkeypatch).output))
+    assert shown.pop("--no-leader-election") == "leader-election"
+    assert shown.pop("--lease-namespace") == "the"  # pod's own
     assert len(shown) == 7
-    assert read_settings(shown, {}) == read_settings({}, {})
+    assert read_settings([f"{flag}={default}" for flag, default in shown.items()]) == read_settings()
 
 
 def test_the_help_names_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,18 @@
 """Settings are read from flags and environment, and a wrong one is told in one line."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
 
 from agb_operator.agb.api_key import ApiKey
-from agb_operator.process.settings import ALL, Address, LogFormat, Settings, SettingsError, read_settings
+from agb_operator.process import settings as module
+from agb_operator.process.options import SettingsError
+from agb_operator.process.settings import ALL, Address, LogFormat, Settings, read_settings
 
 NOWHERE = Path("/nonexistent/namespace")
 
@@ -18,12 +22,46 @@ def read(
     environ: Mapping[str, str] | None = None,
     pod_namespace_file: Path = NOWHERE,
 ) -> Settings:
-    return read_settings(flags or {}, environ or {}, pod_namespace_file=pod_namespace_file)
+    arguments = [argument for flag, value in (flags or {}).items() for argument in spelled(flag, value)]
+    with (
+        patch.dict(os.environ, environ or {}, clear=True),
+        patch.object(module, "POD_NAMESPACE_FILE", pod_namespace_file),
+    ):
+        return read_settings(arguments)
+
+
+def spelled(flag: str, value: str | Sequence[str] | bool | None) -> list[str]:
+    """Write a flag as on the command line."""
+    name = flag.replace("_", "-")
+    match value:
+        case None:
+            return []
+        case bool():
+            return [f"--{name}" if value else f"--no-{name}"]
+        case str():
+            return [f"--{name}={value}"]
+        case _:
+            return [f"--{name}={one}" for one in value]
 
 
 def test_nothing_given_means_the_defaults() -> None:
-    assert read() == Settings()
-    assert read().http_address == Address("", 8080)
+    assert read() == Settings(
+        namespaces=(),
+        default_key_namespaces=(),
+        resync=60.0,
+        workers=256,
+        api_qps=None,
+        http_address=Address("", 8080),
+        leader_election=True,
+        lease_namespace="default",
+        lease_name="agb-operator",
+        cluster_name="kubernetes",
+        log_format=LogFormat.TEXT,
+        log_level="info",
+        api_key=None,
+        endpoint="https://sdk-api.agb.cloud",
+        api_timeout=60.0,
+    )
 
 
 class Case(NamedTuple):
@@ -65,7 +103,7 @@ def test_a_flag_wins_over_its_variable() -> None:
 
 def test_an_empty_variable_counts_as_absent() -> None:
     environ = {"AGB_OPERATOR_RESYNC": "", "AGB_API_KEY": " ", "AGB_ENDPOINT": "", "AGB_TIMEOUT_MS": ""}
-    assert read({}, environ) == Settings()
+    assert read({}, environ) == read()
 
 
 @pytest.mark.parametrize("words", [("true", True), ("1", True), ("No", False), ("off", False)], ids=str)
@@ -109,7 +147,7 @@ WRONG = [
     Wrong("--namespace", "Ml", "lower-case letters"),
     Wrong("--namespace", "a" * 64, "up to 63"),
     Wrong("--namespace", "*", "a namespace"),
-    Wrong("--namespace", " ", "must name a namespace"),
+    Wrong("--namespace", " ", "must be a namespace"),
     Wrong("--default-key-namespace", "-ml", "a namespace"),
     Wrong("--resync", "0s", "at least 1s"),
     Wrong("--resync", "999ms", "at least 1s"),
@@ -158,7 +196,7 @@ def test_a_wrong_setting_is_told_with_its_name_its_value_and_what_is_right(case:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("key", ["simulator key", "simulator-kéy", "simulator\x00key"], ids=ascii)
+@pytest.mark.parametrize("key", ["simulator key", "simulator-kéy", "simulator\x07key"], ids=ascii)
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(SettingsError) as error:
         read({}, {"AGB_API_KEY": key})
