@@ -26,13 +26,11 @@ class Listed:
         sessions: what the list says of each; `taken_at` is when this page was asked for.
         next_token: continues with the next page, "" on the last one.
         total: matches over all pages as the service counts them, None when it does not say.
-        request_id: the service's name for the call.
     """
 
     sessions: Sequence[Observation]
     next_token: str
     total: int | None
-    request_id: str
 
 
 class SessionClient(Protocol):

@@ -58,14 +58,8 @@ class _Client:
         taken_at = asyncio.get_running_loop().time()
         try:
             reply = await self.send(Request(call=Call.GET, session_id=session_id, body={"sessionId": session_id}))
-        except SessionNotFound as exc:
-            return Observation(
-                session_id=session_id,
-                status="",
-                state=SessionState.NOT_FOUND,
-                taken_at=taken_at,
-                request_id=exc.request_id,
-            )
+        except SessionNotFound:
+            return Observation(session_id=session_id, status="", state=SessionState.NOT_FOUND, taken_at=taken_at)
         told = text(reply.data_fields, "sessionId")
         if told and told != session_id:
             raise ApiUnavailable(
@@ -73,9 +67,7 @@ class _Client:
                 http_status=reply.status,
                 request_id=reply.request_id,
             )
-        return _observation(
-            session_id, text(reply.data_fields, "status"), taken_at=taken_at, request_id=reply.request_id
-        )
+        return _observation(session_id, text(reply.data_fields, "status"), taken_at=taken_at)
 
     async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
         query = {"labels": json.dumps(dict(labels or {})), "maxResults": str(size)}
@@ -105,7 +97,6 @@ class _Client:
             ],
             next_token=next_token or "",
             total=total,
-            request_id=reply.request_id,
         )
 
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
@@ -159,15 +150,6 @@ class _Client:
         return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in labels.items()}
 
 
-def _observation(
-    session_id: str, status: str, *, taken_at: float, request_id: str = "", listed: bool = False
-) -> Observation:
+def _observation(session_id: str, status: str, *, taken_at: float, listed: bool = False) -> Observation:
     status = status if state_of(status) is not SessionState.UNKNOWN else shown(status, limit=64)
-    return Observation(
-        session_id=session_id,
-        status=status,
-        state=state_of(status),
-        taken_at=taken_at,
-        request_id=request_id,
-        listed=listed,
-    )
+    return Observation(session_id=session_id, status=status, state=state_of(status), taken_at=taken_at, listed=listed)

@@ -57,7 +57,6 @@ class Observation:
         state: that word, folded.
         taken_at: when the question was sent, in seconds of the monotonic clock: an answer tells nothing
             about calls made after that.
-        request_id: the API's name for the look, "" when it came from a list.
         listed: whether a list said it: lists may be old.
     """
 
@@ -65,7 +64,6 @@ class Observation:
     status: str
     state: SessionState
     taken_at: float
-    request_id: str = ""
     listed: bool = False
 
 

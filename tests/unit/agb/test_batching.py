@@ -61,13 +61,13 @@ class ListedAccount:
         if error := self.on_get(session_id):
             raise error
         state = state_of(status) if session_id in self.sessions else SessionState.NOT_FOUND
-        return Observation(session_id=session_id, status=status, state=state, taken_at=taken_at, request_id="get")
+        return Observation(session_id=session_id, status=status, state=state, taken_at=taken_at)
 
     async def list_page(self, *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100) -> Listed:
         self.calls.append("own" if labels else "all")
         taken_at = loop_time()
         rows = [
-            Observation(session_id=session_id, status=status, state=state_of(status), taken_at=taken_at)
+            Observation(session_id=session_id, status=status, state=state_of(status), taken_at=taken_at, listed=True)
             for session_id, status in self.sessions.items()
             if session_id not in self.hidden and (not labels or session_id in self.ours)
         ]
@@ -80,7 +80,6 @@ class ListedAccount:
             sessions=rows[start:end],
             next_token=str(end) if end < len(rows) else "",
             total=len(rows) if self.tells_total else None,
-            request_id="list",
         )
 
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
@@ -133,7 +132,7 @@ async def looks(
 async def test_one_look_among_thousands_is_one_call() -> None:
     client, watcher = account_of(5000), observer()
     [seen] = await looks(watcher, client, ["s77"])
-    assert (seen.session_id, seen.state, seen.request_id) == ("s77", SessionState.RUNNING, "get")
+    assert (seen.session_id, seen.state, seen.listed) == ("s77", SessionState.RUNNING, False)
     assert client.calls == ["get"]
 
 
@@ -382,7 +381,7 @@ async def test_a_list_that_repeats_itself_comes_to_an_end() -> None:
         *, labels: Mapping[str, str] | None = None, token: str = "", size: int = 100
     ) -> Listed:
         page = await honest(labels=labels, size=size)
-        return Listed(sessions=page.sessions, next_token=f"{token}+", total=page.total, request_id="")
+        return Listed(sessions=page.sessions, next_token=f"{token}+", total=page.total)
 
     client.list_page = first_page_for_ever  # type: ignore[method-assign]
     seen = await looks(watcher, client, ids(300))
