@@ -182,7 +182,7 @@ async def test_a_look_is_peoples_if_one_of_those_who_share_it_is_whoever_came_fi
 
 
 async def test_peoples_looks_do_not_wait_behind_the_clocks() -> None:
-    account, looks = account_of(10_000, latency=1.0), observer()
+    account, looks = account_of(5_000, latency=1.0), observer()
     await looks.observe_all(account, dict.fromkeys(account.sessions, False))
 
     async def ask(session_id: str, lane: Lane) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +20,7 @@ from unit.builders import a_session
 pytestmark = pytest.mark.looptime
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SESSION = a_session()
 PAUSED = Event(reason="Paused", message="Paused has happened.")
 
 
@@ -39,7 +40,7 @@ class Desk:
 
     def record(self, *reasons: str) -> None:
         for reason in reasons:
-            self.event_recorder.record(a_session(), Event(reason=reason, message=f"{reason} has happened."))
+            self.event_recorder.record(SESSION, Event(reason=reason, message=f"{reason} has happened."))
 
     @property
     def sent(self) -> list[str]:
@@ -151,7 +152,7 @@ async def test_an_event_that_cannot_be_sent_is_logged_and_holds_up_no_other(
         await asyncio.sleep(60)
     assert desk.sent == ["Running"]
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        f"{a_session().key}: event Paused could not be sent: {why}"
+        f"{SESSION.key}: event Paused could not be sent: {why}"
     ]
 
 
@@ -192,9 +193,9 @@ async def test_a_namespace_whose_events_are_refused_holds_up_no_other(caplog: py
 async def test_more_events_of_a_namespace_than_there_is_room_for_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk()
     for number in range(ROOM // 3 + 1):
-        desk.event_recorder.record(a_session(uid=f"uid-{number}"), PAUSED)
+        desk.event_recorder.record(replace(SESSION, uid=f"uid-{number}"), PAUSED)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{a_session().key}: event Paused could not be sent: too many others of the namespace wait"
+        f"{SESSION.key}: event Paused could not be sent: too many others of the namespace wait"
     ]
 
 

@@ -63,7 +63,7 @@ def decided(session: AgbSession, schedules: Schedules) -> list[tuple[datetime, D
 SETS = st.sets(st.sampled_from(["hours", "shifted", "window", "even"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 5, deadline=None)
 @given(uid=st.uuids().map(str), heard=SETS, paused=st.booleans(), override=st.sampled_from(["", "Running", "Paused"]))
 def test_it_is_what_the_operator_decides(uid: str, heard: set[str], paused: bool, override: str) -> None:
     known = (

@@ -96,13 +96,15 @@ def ticks(cron: str, wall: Wall) -> bool:
 def asks(spec: Mapping[str, Any], zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[tuple[datetime, bool]]:
     """Yield for each minute whether a schedule asks for a pause, once both of its crons have ticked."""
     last: dict[str, datetime] = {}
+
+    def is_off(moment: datetime) -> bool:
+        return moment.astimezone(zone).date().isoformat() in spec.get("daysOff", ())
+
     windows = [_bounds(window, zone, begin, end) for window in spec.get("windows", ())]
     exceptions = [_bounds(exception, zone, begin, end) for exception in spec.get("exceptions", ())]
     for wall in minutes(zone, begin, end):
-        today = wall.moment.astimezone(zone).date().isoformat()
         for field in ("pauseAt", "resumeAt"):
-            counts = field == "pauseAt" or today not in spec.get("daysOff", ())
-            if field in spec and counts and ticks(spec[field], wall):
+            if field in spec and ticks(spec[field], wall) and (field == "pauseAt" or not is_off(wall.moment)):
                 last[field] = wall.moment
         if "pauseAt" in spec and len(last) < 2:
             continue

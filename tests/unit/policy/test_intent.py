@@ -210,8 +210,9 @@ class TestSeveralSchedules:
 
         for n in range(20):
             session = replace(SESSION, uid=f"uid-{n}")
-            for second in range(0, 700, 20):
-                assert decide(session, of(night, day), MORNING + second * SECOND).state == PAUSED
+            edges = {MORNING, MORNING + night.share(session.uid), MORNING + day.share(session.uid)}
+            for moment in (edge + second * SECOND for edge in edges for second in (-1, 0, 1)):
+                assert decide(session, of(night, day), moment).state == PAUSED
 
     def test_a_union_without_a_gap_never_changes(self) -> None:
         night = a_schedule("night", pauseAt="0 20 * * *", resumeAt="0 7 * * *")
@@ -505,7 +506,7 @@ def nights(draw: st.DrawFn, name: str) -> Schedule:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 5, deadline=None)
 @given(
     schedules=st.tuples(nights("a"), nights("b"), nights("c")).flatmap(
         lambda three: st.integers(0, 3).map(lambda n: three[:n])

@@ -1,6 +1,7 @@
 """What one schedule asks for, and when: each sentence of the contract about the clock."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -212,6 +213,11 @@ def test_the_trap_is_real_cronsim_going_back_inside_a_doubled_hour_may_give_yest
 # Against the slow and obvious evaluation
 
 
+SLOW = settings(max_examples=settings().max_examples // 4)
+"""An example takes a tenth of a second."""
+
+
+@lru_cache
 def turns(zone: str, year: int) -> list[datetime]:
     """The instants of a year at which the clocks of a zone are changed, to the hour."""
     first = datetime(year, 1, 1, tzinfo=UTC)
@@ -237,7 +243,7 @@ def crons() -> st.SearchStrategy[str]:
     return st.builds(lambda minute, hour, day: f"{minute} {hour} * * {day}", st.integers(0, 59), hours, weekdays)
 
 
-@settings(max_examples=25, deadline=None)
+@SLOW
 @given(place=around_a_change(), cron=crons())
 def test_the_last_tick_is_that_of_the_slow_evaluation_at_every_minute(place: tuple[str, datetime], cron: str) -> None:
     name, day = place
@@ -248,7 +254,7 @@ def test_the_last_tick_is_that_of_the_slow_evaluation_at_every_minute(place: tup
             assert ticks(cron, zone, wall.moment)[0] == last, wall.moment
 
 
-@settings(max_examples=25, deadline=None)
+@SLOW
 @given(place=around_a_change(), pause=crons(), resume=crons(), data=st.data())
 def test_what_is_asked_for_is_that_of_the_slow_evaluation_at_every_minute(
     place: tuple[str, datetime], pause: str, resume: str, data: st.DataObject
