@@ -9,7 +9,7 @@ from agb_operator.policy.backoff import LABELS_SHOW
 from agb_simulator.effects import HttpError, LostAnswer
 from properties.rough_world import RoughWorld, Strike
 
-pytestmark = pytest.mark.looptime(noop_cycles=0)
+pytestmark = pytest.mark.looptime
 
 RESOURCES = 50
 ROUNDS = 20
