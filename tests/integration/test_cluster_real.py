@@ -15,6 +15,7 @@ from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
 from agb_operator.model.event import Event, RecordedEvent
 from agb_operator.model.resource import ObjectKey
+from agb_operator.process.assembly import system_clock
 from agb_operator.process.leader import Elector, Timing
 from control_plane import ControlPlane
 from kubectl import Kubectl
@@ -226,7 +227,14 @@ async def test_the_start_check_says_that_the_credentials_are_refused(
 async def test_two_electors_hand_over_through_a_real_lease(cluster: Cluster, namespace: str) -> None:
     def elector(identity: str) -> Elector:
         timing = Timing(duration=3.0, deadline=2.0, retry=0.2)
-        return Elector(leases=cluster, namespace=namespace, name="agb-operator", identity=identity, timing=timing)
+        return Elector(
+            leases=cluster,
+            namespace=namespace,
+            name="agb-operator",
+            identity=identity,
+            timing=timing,
+            clock=system_clock(),
+        )
 
     first, second = elector("first"), elector("second")
     await first.acquire()

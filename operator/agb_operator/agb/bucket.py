@@ -17,7 +17,7 @@ from .lanes import CLOCK_EVERY, Lane
 from .rate import FIRST, Rate
 from .replies import Call
 
-PATIENCE: Final = 3.0
+LONGEST_REST: Final = 3.0
 """Seconds of a `Retry-After` that a caller sits out; for more it is sent away, so that its worker serves others."""
 PAGES_EVERY: Final = 32
 """One of so many turns is a page's while other calls wait, too."""
@@ -72,7 +72,7 @@ class TokenBucket:
         Raises:
             Throttled: calls of this kind are held back for longer than is worth waiting; says how long.
         """
-        if self.closed_for(call) > PATIENCE:
+        if self.closed_for(call) > LONGEST_REST:
             raise self._sent_away(call)
         now = self.clock.now()
         key_at, kind_at = self.key.next_at(now), self.kinds[call].next_at(now)
@@ -108,7 +108,7 @@ class TokenBucket:
         now = self.clock.now()
         for call, waiting in self._waiting.items():
             if waiting:
-                if self.closed_for(call) > PATIENCE:
+                if self.closed_for(call) > LONGEST_REST:
                     self._send_away(call)
                 else:
                     self._wake_for(call, now)

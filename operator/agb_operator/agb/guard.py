@@ -17,7 +17,7 @@ from ..model.clock import Clock
 from ..model.errors import AgbError, ApiUnavailable, EndpointUnreachable, NotLeading, Throttled
 from ..shares import Shares
 from .breaker import Place
-from .bucket import PATIENCE, TokenBucket
+from .bucket import LONGEST_REST, TokenBucket
 from .lanes import Lane, caller_lane
 from .rate import Slowness
 from .replies import Call, Reply
@@ -114,7 +114,7 @@ class Guard:
                 return await self._attempt(send, request)
             except Throttled as error:
                 # A throttled request was not carried out, so it may be sent again; it goes to the end of the queue.
-                if error.retry_after is None or error.retry_after > PATIENCE:
+                if error.retry_after is None or error.retry_after > LONGEST_REST:
                     raise
         return await self._attempt(send, request)
 

@@ -139,7 +139,7 @@ class Remembered:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Sight:
+class _KeyMemory:
     """Which resources of one key see their session, and since when others do not, in order of time."""
 
     seen: set[ObjectKey] = field(default_factory=set)
@@ -184,7 +184,7 @@ class Memory:
         self._clock = clock
         self._ahead = ahead
         self._remembered: dict[ObjectKey, Remembered] = {}
-        self._sights: dict[SessionClient, _Sight] = {}
+        self._by_key: dict[SessionClient, _KeyMemory] = {}
         self._client_of: dict[ObjectKey, SessionClient] = {}
 
     def of(self, session: AgbSession) -> Remembered:
@@ -206,7 +206,7 @@ class Memory:
         if session.status.may_have_duplicates and remembered.create_sent_at is None:
             remembered.create_sent_at = now  # an earlier process may have sent one just now
         client = self._client_of.get(session.key)
-        sight = self._sights.get(client) if client is not None else None
+        of_key = self._by_key.get(client) if client is not None else None
         return Recalled(
             called=remembered.called,
             since_call=None if remembered.called_at == float("-inf") else now - remembered.called_at,
@@ -215,7 +215,7 @@ class Memory:
             missing_for=now - remembered.missing_since if remembered.missing_looks else 0.0,
             vouched=bool(remembered.missing_looks) and remembered.vouched,
             failing_for=remembered.agb.lasts(now),
-            mass_loss=sight is not None and sight.vanished_together(session.key),
+            mass_loss=of_key is not None and of_key.vanished_together(session.key),
             since_create=None if remembered.create_sent_at is None else now - remembered.create_sent_at,
             created=remembered.created,
             look_up_rests=max(0.0, remembered.look_up_at - now),
@@ -239,16 +239,16 @@ class Memory:
         if before != client:
             self._leave(key)
             self._client_of[key] = client
-        sight = self._sights.setdefault(client, _Sight())
-        self.of(session).note_state(state, now, saw_another_at=sight.seen_at)
+        of_key = self._by_key.setdefault(client, _KeyMemory())
+        self.of(session).note_state(state, now, saw_another_at=of_key.seen_at)
         if state != SessionState.NOT_FOUND:
-            sight.note(key, now, sees=True)
+            of_key.note(key, now, sees=True)
             if before not in (None, client) and before.witness(session.session_id) == session.status.seen_with:
-                sight.shares_with.add(before)
+                of_key.shares_with.add(before)
         elif session.status.session_status:  # one that nobody ever saw has not vanished
-            sight.note(key, now, sees=False)
+            of_key.note(key, now, sees=False)
         else:
-            sight.seen.discard(key)
+            of_key.seen.discard(key)
 
     def misses(self, session: AgbSession) -> bool:
         """Tell whether the last look at a resource's session found none."""
@@ -256,16 +256,16 @@ class Memory:
 
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
         """Tell whether the key has seen a session of the key that last saw a resource's."""
-        sight, session_id = self._sights.get(client), session.session_id
-        return sight is not None and any(
-            other.witness(session_id) == session.status.seen_with for other in sight.shares_with
+        of_key, session_id = self._by_key.get(client), session.session_id
+        return of_key is not None and any(
+            other.witness(session_id) == session.status.seen_with for other in of_key.shares_with
         )
 
     def _leave(self, key: ObjectKey) -> None:
         client = self._client_of.pop(key, None)
-        sight = self._sights.get(client) if client is not None else None
-        if client is None or sight is None:
+        of_key = self._by_key.get(client) if client is not None else None
+        if client is None or of_key is None:
             return
-        sight.forget(key)
-        if not sight.seen and not sight.missing:
-            del self._sights[client]
+        of_key.forget(key)
+        if not of_key.seen and not of_key.missing:
+            del self._by_key[client]

@@ -11,20 +11,19 @@ stops with leadership is `app`'s. Two rules keep two replicas from working at on
 
 import asyncio
 import logging
-import random as chance
 import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from ..kube.cluster import micro_time
+from ..model.clock import Clock
 from ..model.errors import ClusterError, ClusterForbidden, ClusterRefused, Conflict, ObjectNotFound, StartupError
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE: Final = 20.0
+_RIGHTS_MISSING: Final = 20.0
 """Seconds of refusals after which they are taken for missing rights: a restarting API server refuses for a moment."""
 _MOMENT: Final = 0.01
 _FAREWELL: Final = 3.0
@@ -55,10 +54,6 @@ class Timing:
     retry: float = 2.0
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 class LeaseLost(Exception):
     """Another replica may work from now on, so this one must not; the message says why."""
 
@@ -80,13 +75,11 @@ class Elector:
     """Of the Lease."""
     identity: str
     """This replica; unique, see `new_identity`."""
+    clock: Clock
+    """Its time of day is written into the Lease for people only; by its jitter replicas do not knock in step."""
     on_change: Callable[[bool], None] = lambda _: None
     """Told whether this replica leads, when that changes."""
     timing: Timing = field(default_factory=Timing)
-    random: Callable[[], float] = chance.random
-    """A number from 0 to 1, so that replicas do not knock in step."""
-    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
-    """The time that is written into the Lease, for people only."""
     _ours: dict[str, Any] | None = field(init=False, default=None)
     """The Lease as we wrote it last, while nobody is known to have written since."""
     _leading: bool = field(init=False, default=False)
@@ -94,13 +87,16 @@ class Elector:
     _claim_ends: float = field(init=False, default=0.0)
     _seen: dict[str, Any] = field(init=False, default_factory=dict)
     _seen_at: float | None = field(init=False, default=None)
-    _contact_at: float = field(init=False, default_factory=_now)
+    _contact_at: float = field(init=False)
     _refused_since: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._contact_at = self.clock.now()
 
     @property
     def leads(self) -> bool:
         """Whether this replica may work at this very moment; false as soon as the claim has run out."""
-        return self._leading and _now() < self._claim_ends
+        return self._leading and self.clock.now() < self._claim_ends
 
     @property
     def holder(self) -> str:
@@ -109,7 +105,7 @@ class Elector:
 
     def problem(self) -> str:
         """Say what is wrong with this replica's part in the election, leading or standing by; "" when nothing is."""
-        silence = _now() - self._contact_at
+        silence = self.clock.now() - self._contact_at
         if silence <= 2 * self.timing.duration:
             return ""
         return f"the lease {self.namespace}/{self.name} could not be looked at for {silence:.0f} s"
@@ -164,7 +160,7 @@ class Elector:
             lease = self._ours or await self.leases.read_lease(self.namespace, self.name)
             if lease["spec"].get("holderIdentity") != self.identity:
                 return
-            now = micro_time(self.wall())
+            now = micro_time(self.clock.wall())
             spec = {
                 **lease["spec"],
                 "holderIdentity": "",
@@ -186,12 +182,12 @@ class Elector:
             async with asyncio.timeout(timeout):
                 taken = await self._take()
             self._refused_since = None
-            self._contact_at = _now()
+            self._contact_at = self.clock.now()
         except (ClusterForbidden, ClusterRefused, ObjectNotFound) as exc:
             self._ours = None
             logger.warning("lease %s/%s: %s", self.namespace, self.name, exc)
-            self._refused_since = _now() if self._refused_since is None else self._refused_since
-            if _now() - self._refused_since >= _PATIENCE:
+            self._refused_since = self.clock.now() if self._refused_since is None else self._refused_since
+            if self.clock.now() - self._refused_since >= _RIGHTS_MISSING:
                 raise StartupError(
                     f"cannot use the lease {self.namespace}/{self.name}: {exc}: grant the operator its RBAC rules, "
                     "name another --lease-namespace, or run one replica with --no-leader-election"
@@ -218,7 +214,7 @@ class Elector:
             except ObjectNotFound:
                 pass
             self._may_hold = True  # from here on, even if no answer comes
-            sent_at = _now()
+            sent_at = self.clock.now()
             try:
                 if lease is None:
                     spec = self._claim({})
@@ -238,7 +234,7 @@ class Elector:
 
     def _claim(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record that says we lead; fields of other parties stay."""
-        now = micro_time(self.wall())
+        now = micro_time(self.clock.wall())
         claim = {
             **spec,
             "holderIdentity": self.identity,
@@ -254,12 +250,12 @@ class Elector:
         """Note the record, and when it was seen to change."""
         spec = dict(lease.get("spec") or {})
         if spec != self._seen or self._seen_at is None:
-            self._seen, self._seen_at = spec, _now()
+            self._seen, self._seen_at = spec, self.clock.now()
 
     def _is_held_by_other(self) -> bool:
         if self.holder in ("", self.identity) or self._seen_at is None:
             return False
-        return _now() < self._free_at()
+        return self.clock.now() < self._free_at()
 
     def _free_at(self) -> float:
         """Give the time at which the holder counts as gone unless it shows another sign of life."""
@@ -272,13 +268,13 @@ class Elector:
             self.on_change(leading)
 
     def _rest(self) -> float:
-        return max(0.0, self._claim_ends - _now())
+        return max(0.0, self._claim_ends - self.clock.now())
 
     def _pause(self) -> float:
-        return self.timing.retry * (0.75 + self.random() / 4)
+        return self.timing.retry * (0.75 + self.clock.jitter() / 4)
 
     def _standby_pause(self) -> float:
         """Give the seconds until the next look at a Lease of somebody else's: not later than when it runs out."""
         if not self._is_held_by_other():
             return self._pause()
-        return min(self._pause(), self._free_at() - _now() + _MOMENT)
+        return min(self._pause(), self._free_at() - self.clock.now() + _MOMENT)

@@ -65,13 +65,14 @@ async def _connect(settings: Settings, clusters: list[Cluster]) -> None:
 async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, stop: asyncio.Event) -> int:
     if warning := old_zones(version("tzdata"), datetime.now(UTC)):
         logger.warning("%s", warning)
-    metrics = Metrics()
+    metrics, clock = Metrics(), system_clock()
     elector = Elector(
         leases=lease_cluster,
         namespace=settings.lease_namespace,
         name=settings.lease_name,
         identity=new_identity(),
         on_change=metrics.leader,
+        clock=clock,
     )
     elects = settings.leader_election
 
@@ -89,7 +90,7 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         settings,
         cluster=cluster,
         open_client=lambda key, guard: agb.client_of(key, within=guard.around, allows=guard.allows),
-        clock=system_clock(),
+        clock=clock,
         leads=leads,
         metrics=metrics,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterForbidden, ClusterUnavailable, Conflict, ObjectNotFound, StartupError
 from agb_operator.process.leader import Elector, LeaseLost, Timing, new_identity
 
@@ -87,6 +88,12 @@ class Network:
         return await self._send(lambda: self.store.write(lease, lease["spec"]))
 
 
+def clock(
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC), jitter: Callable[[], float] = random.random
+) -> Clock:
+    return Clock(now=now, wall=wall, jitter=jitter)
+
+
 def elector(network: Network, identity: str, clock_is_off_by: timedelta = timedelta(0), seed: int = 7) -> Elector:
     return Elector(
         leases=network,
@@ -94,8 +101,7 @@ def elector(network: Network, identity: str, clock_is_off_by: timedelta = timede
         name="agb-operator",
         identity=identity,
         timing=TIMING,
-        random=random.Random(seed).random,
-        wall=lambda: datetime.now(UTC) + clock_is_off_by,
+        clock=clock(lambda: datetime.now(UTC) + clock_is_off_by, random.Random(seed).random),
     )
 
 
@@ -216,7 +222,13 @@ async def test_a_standby_looks_just_when_the_lease_runs_out_and_not_a_retry_late
     """The worst case: it saw the last renewal almost a retry late, and the holder crashed just after that renewal."""
     store = LeaseStore()
     first, standby = (
-        Elector(leases=Network(store), namespace="ops", name="agb-operator", identity=name, random=lambda: 1.0)
+        Elector(
+            leases=Network(store),
+            namespace="ops",
+            name="agb-operator",
+            identity=name,
+            clock=clock(jitter=lambda: 1.0),
+        )
         for name in ("a", "b")
     )
     await first.acquire()
@@ -409,7 +421,9 @@ async def test_a_moment_of_refusals_is_waited_out() -> None:
 
 async def test_a_change_of_leadership_is_told() -> None:
     told: list[bool] = []
-    first = Elector(leases=Network(LeaseStore()), namespace="ops", name="x", identity="a", on_change=told.append)
+    first = Elector(
+        leases=Network(LeaseStore()), namespace="ops", name="x", identity="a", on_change=told.append, clock=clock()
+    )
     await first.acquire()
     await first.step_down()
     assert told == [True, False]
@@ -449,8 +463,7 @@ async def test_two_replicas_never_lead_at_once_under_random_trouble(seed: int) -
                 namespace="ops",
                 name="agb-operator",
                 identity=f"{number}-{chance.random()}",
-                random=chance.random,
-                wall=lambda: datetime.now(UTC) + timedelta(seconds=chance.uniform(-9999, 9999)),
+                clock=clock(lambda: datetime.now(UTC) + timedelta(seconds=chance.uniform(-9999, 9999)), chance.random),
             )
             try:
                 async with asyncio.timeout(chance.uniform(5, 200)):  # then it crashes, or ends in order
