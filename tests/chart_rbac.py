@@ -41,12 +41,17 @@ class InstalledOperator:
     args: tuple[str, ...]
 
 
+def manifests(text: str) -> list[dict[str, Any]]:
+    """Read YAML documents by libyaml, ten times as fast as yaml.safe_load_all: a chart with its CRDs is 60 KB."""
+    return [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
+
+
 def render(
     *, helm: Path, release: str, namespace: str, values: Mapping[str, Any], flags: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Return the objects of the chart, without touching a cluster."""
     command = [str(helm), "template", release, str(CHART), f"--namespace={namespace}", "--values=-", *flags]
-    return [item for item in yaml.safe_load_all(_run(command, stdin=json.dumps(values))) if item]
+    return manifests(_run(command, stdin=json.dumps(values)))
 
 
 def install(

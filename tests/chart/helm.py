@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from chart_rbac import CHART
+from chart_rbac import CHART, manifests
 from kubectl import Answer
 
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -50,7 +48,7 @@ class Helm:
             "template", release, str(CHART), f"--namespace={namespace}", *_API_VERSIONS, *flags, values=values or {}
         )
         assert answer.succeeded, answer.err
-        return [item for item in yaml.safe_load_all(answer.out) if item]
+        return manifests(answer.out)
 
 
 def only(manifests: list[Manifest], kind: str, name: str | None = None) -> Manifest:

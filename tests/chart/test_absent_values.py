@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chart.helm import Helm, operator_container
-from chart_rbac import CHART
+from chart_rbac import CHART, manifests
 
 BEFORE = Path(__file__).resolve().parent / "before" / "agb-operator-0.1.0.tgz"
 """The first chart, kept as it was."""
@@ -97,9 +97,9 @@ def test_an_upgrade_that_reuses_the_values_of_the_first_chart_works(cluster_helm
         assert made.succeeded, made.err
         changed = cluster_helm("upgrade", names[0], str(CHART), names[1], "--reuse-values")
         assert changed.succeeded, changed.err
-        manifest = [item for item in yaml.safe_load_all(cluster_helm("get", "manifest", *names).out) if item]
+        manifest = manifests(cluster_helm("get", "manifest", *names).out)
     finally:
         cluster_helm("uninstall", *names)
     # The first chart's default for the rate is among the values that are reused, as a bound now.
     fresh = cluster_helm("template", *names, str(CHART), ours, "--set=operator.apiQps=50")
-    assert operator_container(manifest) == operator_container([item for item in yaml.safe_load_all(fresh.out) if item])
+    assert operator_container(manifest) == operator_container(manifests(fresh.out))

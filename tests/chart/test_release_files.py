@@ -12,6 +12,7 @@ import yaml
 
 import release
 from chart.helm import Helm, operator_container
+from chart_rbac import manifests
 from image import ROOT, version
 from release import Home
 
@@ -62,7 +63,7 @@ def test_the_same_sources_give_the_same_packages(dist: Path, tmp_path: Path) -> 
 def test_the_packaged_chart_pulls_the_released_image(chart: Path, helm: Helm) -> None:
     answer = helm("template", "agb-operator", str(chart))
     assert answer.succeeded, answer.err
-    objects = [item for item in yaml.safe_load_all(answer.out) if item]
+    objects = manifests(answer.out)
     assert operator_container(objects)["image"] == f"{HOME.image}:{version()}"
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import generate_deploy
+from chart_rbac import manifests
 from generate_deploy import DEPLOY, EXAMPLE_NAMESPACES
 from kubectl import Kubectl
 
@@ -20,7 +20,7 @@ OVERLAYS: Mapping[str, Mapping[str, Any]] = {
 def build(kubectl: Kubectl, folder: str) -> list[dict[str, Any]]:
     answer = kubectl("kustomize", str(DEPLOY / folder))
     assert answer.succeeded, answer.err
-    return [item for item in yaml.safe_load_all(answer.out) if item]
+    return manifests(answer.out)
 
 
 def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
