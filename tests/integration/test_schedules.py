@@ -237,19 +237,23 @@ class TestRestarts:
             assert (world.calls(PAUSE), world.calls(RESUME)) == (0, 0)
             assert wanted(world) == ("Running", "Default", at(86_400 + BEGIN))
 
-    async def test_a_start_inside_a_window_neither_calls_nor_writes(self) -> None:
-        names = [f"s-{number}" for number in range(50)]
-        async with World() as world:
+    async def test_a_start_with_2000_sleepers_inside_a_window_neither_calls_nor_writes(self) -> None:
+        names = [f"s-{number}" for number in range(2000)]
+        async with World(workers=256) as world:
             world.schedule(**NIGHT)
             await sessions(world, *names)
-            await until(BEGIN + 120)
+            await until(BEGIN + 300)
+            assert world.schedule_status()["settled"] == 2000
             await world.restart()
             world.cluster.status_writes.clear()
             world.cluster.schedule_writes.clear()
-            await until(BEGIN + 400)
+            begun = world.control.stats()["last"]
+            await until(BEGIN + 500)
 
-            assert (world.calls(PAUSE), world.calls(RESUME)) == (50, 0)
+            since = world.control.requests(since=begun)
+            assert {entry.endpoint for entry in since} == {"ListSession"}, "it has looked, and done no more"
             assert (world.cluster.status_writes, world.cluster.schedule_writes) == ([], [])
+            assert all(asleep(world, name) for name in names)
 
     async def test_nobody_is_woken_or_put_to_sleep_before_the_first_list_and_deletions_do_not_wait(self) -> None:
         async with World() as world:
