@@ -18,10 +18,8 @@ from typing import Any, Self
 import aiohttp
 
 NAMESPACE = "default"
-_SESSIONS = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbsessions"
-_SCHEDULES = f"/apis/agb.cloud/v1alpha1/namespaces/{NAMESPACE}/agbpauseschedules"
+_GROUP = "/apis/agb.cloud/v1alpha1/namespaces"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 _IMAGE = "agb-code-space-1"
 _CONNECTIONS = 48
 _PAGE = 500
@@ -37,9 +35,12 @@ class Seen:
 
 
 class User:
-    """A client of the API server with the administrator's rights; use it as an async context."""
+    """A client of the API server with the administrator's rights, in one namespace; use it as an async context."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str = NAMESPACE) -> None:
+        self.namespace = namespace
+        self._sessions = f"{_GROUP}/{namespace}/agbsessions"
+        self._schedules = f"{_GROUP}/{namespace}/agbpauseschedules"
         config = json.loads(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
         self._server = cluster["server"]
@@ -67,25 +68,55 @@ class User:
         Their key is that of the Secret, or the operator's own.
         """
         credentials = {"credentials": {"secretRef": {"name": secret}}} if secret else {}
+        await self.create_all(
+            {
+                name: {**({"sessionId": id_} if id_ else {"imageId": _IMAGE}), "paused": False, **credentials}
+                for name, id_ in session_ids.items()
+            }
+        )
+
+    async def create_all(self, specs: dict[str, dict[str, Any]]) -> None:
+        """Create AgbSessions, by name."""
 
         async def create(name: str) -> None:
-            session_id = session_ids[name]
-            session = {"sessionId": session_id} if session_id else {"imageId": _IMAGE}
             body = {
                 "apiVersion": "agb.cloud/v1alpha1",
                 "kind": "AgbSession",
                 "metadata": {"name": name},
-                "spec": {**session, "paused": False, **credentials},
+                "spec": specs[name],
             }
-            await self._request("POST", _SESSIONS, body, "application/json")
+            await self._request("POST", self._sessions, body, "application/json")
 
-        await _for_all(session_ids, create)
+        await _for_all(specs, create)
+
+    async def create_namespace(self) -> None:
+        """Create the namespace."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await self._request("POST", "/api/v1/namespaces", body, "application/json")
+
+    async def create_secrets(self, keys: dict[str, str]) -> None:
+        """Create a Secret with an API key for each name."""
+
+        async def create(name: str) -> None:
+            body = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name},
+                "stringData": {"apiKey": keys[name]},
+            }
+            await self._request("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body, "application/json")
+
+        await _for_all(keys, create)
+
+    async def patch(self, name: str, spec: dict[str, Any]) -> None:
+        """Merge into the spec of an AgbSession."""
+        await self._request("PATCH", f"{self._sessions}/{name}", {"spec": spec}, "application/merge-patch+json")
 
     async def install(self, crd: dict[str, Any]) -> None:
         """Install a CRD and wait until it is served."""
         await self._request("POST", _CRDS, crd, "application/json")
         deadline = time.monotonic() + 30
-        path = _SESSIONS if crd["spec"]["names"]["kind"] == "AgbSession" else _SCHEDULES
+        path = self._sessions if crd["spec"]["names"]["kind"] == "AgbSession" else self._schedules
         while True:
             async with self._http.get(path) as answer:
                 if answer.status == 200:
@@ -93,11 +124,6 @@ class User:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the API server does not serve {path}")
             await asyncio.sleep(0.2)
-
-    async def create_secret(self, name: str, key: str) -> None:
-        """Create a Secret that holds an API key."""
-        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"apiKey": key}}
-        await self._request("POST", _SECRETS, body, "application/json")
 
     async def create_schedule(self, name: str, spec: dict[str, Any]) -> None:
         """Create an AgbPauseSchedule."""
@@ -107,28 +133,26 @@ class User:
             "metadata": {"name": name},
             "spec": spec,
         }
-        await self._request("POST", _SCHEDULES, body, "application/json")
+        await self._request("POST", self._schedules, body, "application/json")
 
     async def replace_schedule(self, name: str, spec: dict[str, Any]) -> None:
         """Make an AgbPauseSchedule say something else."""
-        await self._request("PATCH", f"{_SCHEDULES}/{name}", {"spec": spec}, "application/merge-patch+json")
+        await self._request("PATCH", f"{self._schedules}/{name}", {"spec": spec}, "application/merge-patch+json")
 
     async def write_status(self, name: str, status: dict[str, Any]) -> None:
         """Write a status as an operator does."""
         body = {"status": status}
-        await self._request("PATCH", f"{_SESSIONS}/{name}/status", body, "application/merge-patch+json")
+        await self._request("PATCH", f"{self._sessions}/{name}/status", body, "application/merge-patch+json")
 
     async def read(self, name: str) -> bytes:
         """Read an AgbSession as the API server sends it."""
-        async with self._http.get(f"{_SESSIONS}/{name}") as answer:
+        async with self._http.get(f"{self._sessions}/{name}") as answer:
             answer.raise_for_status()
             return await answer.read()
 
     async def pause(self, name: str, paused: bool) -> None:
         """Do what `kubectl patch` does."""
-        await self._request(
-            "PATCH", f"{_SESSIONS}/{name}", {"spec": {"paused": paused}}, "application/merge-patch+json"
-        )
+        await self.patch(name, {"paused": paused})
 
     async def pause_all(self, names: Iterable[str], paused: bool, sent_at: dict[str, float] | None = None) -> None:
         """Patch all as fast as the API server takes it; notes when each was sent."""
@@ -146,7 +170,7 @@ class User:
         token = ""
         while True:
             query = f"?limit={_PAGE}" + (f"&continue={token}" if token else "")
-            async with self._http.get(_SESSIONS + query) as answer:
+            async with self._http.get(self._sessions + query) as answer:
                 page = json.loads(await answer.read())
             for item in page["items"]:
                 seen = _seen(item)
@@ -158,7 +182,7 @@ class User:
     async def watch(self, since: str) -> AsyncIterator[Seen]:
         """Give the versions that come after `since`; those that are on their way count as not settled, unparsed."""
         query = f"?watch=1&resourceVersion={since}&timeoutSeconds=7200"
-        async with self._http.get(_SESSIONS + query) as answer:
+        async with self._http.get(self._sessions + query) as answer:
             answer.raise_for_status()
             async for line in answer.content:
                 if b'"Reconciling"' in line:

@@ -92,7 +92,7 @@ class Runner:
         stage = self._stage
         refused = stage.control.add_fault(HttpError(status=429), key=OTHER_KEY)
         ids = stage.control.add_sessions(OTHER_KEY, count=max(1, stage.size // _STRANGERS))
-        await stage.user.create_secret("other", OTHER_KEY)
+        await stage.user.create_secrets({"other": OTHER_KEY})
         await stage.user.create({f"other-{number:06}": each for number, each in enumerate(ids)}, secret="other")
         await self._trial.note("keys", self._found_at_start())
         stage.stop()

@@ -1,7 +1,7 @@
 """`python -m dashboard_picture`: run everything for some minutes, then draw what the dashboard shows.
 
-What happens on the way: sixty sessions are created and flipped at random; one AgbSession names a session that is not
-there, and for a while every third answer of AGB is an error.
+What happens on the way: sixty sessions are created; forty are flipped at random, twenty sleep by a schedule; one
+AgbSession names a session that is not there, and for a while every third answer of AGB is an error.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -31,6 +32,8 @@ from .draw import Series, dashboard
 
 NAMESPACE: Final = "ml"
 SESSIONS: Final = 60
+BY_CLOCK: Final = 20
+"""How many of them follow a schedule."""
 STEP: Final = 2
 """Seconds between two points."""
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.svg"
@@ -61,21 +64,42 @@ class Cluster:
         """Create all AgbSessions, one of them for a session that AGB does not know."""
         specs: list[dict[str, Any]] = [{"imageId": "agb-code-space-1"} for _ in range(SESSIONS)]
         specs.append({"sessionId": "session-of-last-year"})
-        items = [
+        items: list[dict[str, Any]] = [
             {
                 "apiVersion": "agb.cloud/v1alpha1",
                 "kind": "AgbSession",
-                "metadata": {"name": f"batch-{number}", "namespace": NAMESPACE},
+                "metadata": {
+                    "name": f"batch-{number}",
+                    "namespace": NAMESPACE,
+                    "labels": {"sleep": "by-clock" if number < BY_CLOCK else "by-hand"},
+                },
                 "spec": {**spec, "credentials": {"secretRef": {"name": "agb-credentials"}}},
             }
             for number, spec in enumerate(specs)
         ]
+        items.append(_schedule())
         self("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
     def flip(self, number: int, *, paused: bool) -> None:
         """Pause or resume a session."""
         patch = json.dumps({"spec": {"paused": paused}})
         self("patch", "agbsession", f"batch-{number}", "--type=merge", f"--patch={patch}")
+
+
+def _schedule() -> dict[str, Any]:
+    """Return a schedule that asks for a pause in the second minute from now."""
+    begin, end = (f"{datetime.now(UTC) + timedelta(minutes=number):%Y-%m-%dT%H:%M}" for number in (1, 2))
+    return {
+        "apiVersion": "agb.cloud/v1alpha1",
+        "kind": "AgbPauseSchedule",
+        "metadata": {"name": "break", "namespace": NAMESPACE},
+        "spec": {
+            "selector": {"matchLabels": {"sleep": "by-clock"}},
+            "timeZone": "UTC",
+            "windows": [{"from": begin, "to": end}],
+            "spread": "20s",
+        },
+    }
 
 
 def play(stage: Stage, *, seconds: int) -> None:
@@ -90,7 +114,7 @@ def play(stage: Stage, *, seconds: int) -> None:
             control.add_fault(HttpError(status=503), probability=0.33) if unwell else control.clear_faults()
         # More and more of them sleep, then they wake up again.
         asleep = 0.5 - 0.45 * math.cos(2 * math.pi * elapsed / seconds)
-        cluster.flip(draw.randrange(SESSIONS), paused=draw.random() < asleep)
+        cluster.flip(draw.randrange(BY_CLOCK, SESSIONS), paused=draw.random() < asleep)
         time.sleep(0.5)
 
 
@@ -110,7 +134,7 @@ def series(url: str, panel: dict[str, Any], *, start: float, end: float) -> list
             name = target["legendFormat"]
             for label, value in result["metric"].items():
                 name = name.replace("{{" + label + "}}", value)
-            known = [None if value is None or math.isnan(value) else value for value in values]
+            known = [value if value is not None and math.isfinite(value) else None for value in values]
             found.append(Series(name=name, values=known))
     return found
 
@@ -153,7 +177,7 @@ def main() -> int:
         )
         with TemporaryDirectory() as folder, staged as stage:
             cluster = Cluster(stage)
-            cluster("apply", "--server-side", "-f", str(ROOT / "crds" / "agbsessions.yaml"))
+            cluster("apply", "--server-side", "-f", str(ROOT / "crds"))
             cluster("create", "namespace", NAMESPACE)
             cluster("create", "secret", "generic", "agb-credentials", f"--from-literal=apiKey={KEY}")
             stage.start_operator()

@@ -13,3 +13,7 @@ report-cost: programs ## measure kubectl agb report with 10,000 AgbSessions (3 m
 .PHONY: edges
 edges: programs ## measure a fleet under schedules, at rest and at one edge: EDGE_N sessions (10,000), 15 minutes
 	@PYTHONPATH=hack:benchmarks $(BIN)/python benchmarks/edges.py
+
+.PHONY: tenants
+tenants: programs ## measure what a tenant notices of the trouble of another: TENANTS_N sessions (2,000), 20 minutes
+	@PYTHONPATH=hack:operator:tests:benchmarks $(BIN)/python benchmarks/tenants.py

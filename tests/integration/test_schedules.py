@@ -130,11 +130,13 @@ class TestEdges:
             assert world.schedule_status()["settled"] == 30
 
     async def test_one_that_still_moves_at_the_edge_is_waited_for_and_turned_round(self) -> None:
-        async with World(transition=30.0) as world:
+        async with World(transition=90.0) as world:
             world.schedule(pauseAt="10 0 * * *", resumeAt="11 0 * * *", enabled=True)
             world.schedule("short", windows=[{"from": "2026-01-01T00:20", "to": "2026-01-01T00:21"}])
             await sessions(world, "s")
-            await until(1300)
+            await until(BEGIN + 75)
+            assert (world.calls(RESUME), world.status()["sessionStatus"]) == (0, "PAUSING")
+            await until(1500)
 
             assert (world.calls(PAUSE), world.calls(RESUME)) == (2, 2)
             assert not asleep(world)
@@ -237,30 +239,38 @@ class TestRestarts:
             assert (world.calls(PAUSE), world.calls(RESUME)) == (0, 0)
             assert wanted(world) == ("Running", "Default", at(86_400 + BEGIN))
 
-    async def test_a_start_inside_a_window_neither_calls_nor_writes(self) -> None:
-        names = [f"s-{number}" for number in range(50)]
-        async with World() as world:
+    async def test_a_start_with_2000_sleepers_inside_a_window_neither_calls_nor_writes(self) -> None:
+        names = [f"s-{number}" for number in range(2000)]
+        async with World(workers=256) as world:
             world.schedule(**NIGHT)
             await sessions(world, *names)
-            await until(BEGIN + 120)
-            await world.restart()
+            await until(BEGIN + 300)
+            assert world.schedule_status()["settled"] == 2000
             world.cluster.status_writes.clear()
             world.cluster.schedule_writes.clear()
-            await until(BEGIN + 400)
+            begun = world.control.stats()["last"]
+            await world.restart(schedules=SchedulesCome.NOT_YET)
+            await asyncio.sleep(5.0)  # the list of sessions comes first
+            world.operator.schedules_come(SchedulesCome.LISTED)
+            await until(BEGIN + 500)
 
-            assert (world.calls(PAUSE), world.calls(RESUME)) == (50, 0)
+            since = world.control.requests(since=begun)
+            assert {entry.endpoint for entry in since} == {"ListSession"}, "it has looked, and done no more"
             assert (world.cluster.status_writes, world.cluster.schedule_writes) == ([], [])
+            assert all(asleep(world, name) for name in names)
 
     async def test_nobody_is_woken_or_put_to_sleep_before_the_first_list_and_deletions_do_not_wait(self) -> None:
         async with World() as world:
             world.schedule(**NIGHT)
-            await sessions(world, "s", "t")
+            await sessions(world, "s")
+            await sessions(world, "t", labels={"team": "web"}, deletionPolicy="Delete")
             await until(BEGIN + 60)
             await world.restart(schedules=SchedulesCome.NOT_YET)
             world.patch("s", paused=False, timeout="5m")
             world.cluster.delete(NAMESPACE, "t")
+            assert world.exists("t"), "its session is ended first"
             await until(BEGIN + 200)
-            assert (world.calls(RESUME), world.exists("t")) == (0, False)
+            assert (world.calls(RESUME), world.calls("releaseSessionAsync"), world.exists("t")) == (0, 1, False)
 
             world.operator.schedules_come(SchedulesCome.LISTED)
             await until(BEGIN + 220)

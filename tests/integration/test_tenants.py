@@ -6,34 +6,9 @@ from typing import Any, Self, get_args
 import pytest
 
 from agb_operator.model.errors import ClusterUnavailable
-from agb_simulator.effects import (
-    BareCreate,
-    BusinessError,
-    CreateFailed,
-    Delay,
-    Effect,
-    EndlessPages,
-    FallBack,
-    FieldValues,
-    FilterIgnored,
-    HttpError,
-    IdValue,
-    Ignored,
-    Interference,
-    InvalidToken,
-    LostAnswer,
-    NeverEnds,
-    OtherAccount,
-    RawAnswer,
-    Shape,
-    ShortPage,
-    StaleLabels,
-    StaleList,
-    StaleRead,
-    StatusValue,
-    TransitionTime,
-)
-from agb_simulator.limits import AtOnceLimit, Capacity, RateLimit
+from agb_simulator.effects import Delay, Effect, HttpError
+from agb_simulator.limits import Capacity
+from each_fault import FAULTS
 from integration.world import KEY, NAMESPACE, World
 from simulated import loop_time
 
@@ -84,6 +59,17 @@ class Tenants(World):
             for (namespace, _), body in self.cluster.objects.items()
             if namespace == NAMESPACE
         )
+
+    def status_writes_of_a0(self) -> int:
+        """Count what was written about the first resource of A."""
+        session_id = self.session("a0").session_id
+        return sum(status.get("sessionId") == session_id for status in self.cluster.status_writes)
+
+    def calls_of_a0(self) -> int:
+        """Count the calls that paused or resumed its session, or tried to."""
+        session_id = self.session("a0").session_id
+        calls = ("pauseSessionAsync", "resumeSessionAsync")
+        return sum(e.session_id == session_id and e.endpoint in calls for e in self.control.requests())
 
     def pause_all_of_a(self, number: int) -> None:
         for index in range(number):
@@ -187,9 +173,33 @@ async def test_credentials_that_flip_every_ten_milliseconds() -> None:
                 await asyncio.sleep(0.01)
 
         flipping = asyncio.create_task(flip())
+        world.cluster.status_writes.clear()
         assert await world.slowest_flip_of_b(seconds=60.0) <= PROMISE
         await flipping
         assert len([event for event in world.cluster.events if event.name == "a0"]) <= 26
+        assert world.status_writes_of_a0() <= 100, "twenty changes at once, then one a second"
+
+
+async def test_a_session_that_is_flipped_every_ten_milliseconds() -> None:
+    async with Tenants() as world:
+        await world.a_has(1)
+        before = world.calls_of_a0()
+
+        async def flip() -> None:
+            for number in range(6000):
+                world.patch("a0", paused=number % 2 == 0)
+                await asyncio.sleep(0.01)
+
+        flipping = asyncio.create_task(flip())
+        world.cluster.status_writes.clear()
+        assert await world.slowest_flip_of_b(seconds=60.0) <= PROMISE
+        await flipping
+        assert world.status_writes_of_a0() <= 200, (
+            "twenty changes at once, then one a second, and what AGB does of them"
+        )
+        assert world.calls_of_a0() - before <= 80
+        world.patch("a0", paused=True)
+        await world.ready("Paused", "a0", within=PROMISE + 10.0)
 
 
 async def test_events_that_are_to_come_back_in_a_day() -> None:
@@ -226,43 +236,6 @@ async def test_looks_at_settled_sessions_that_take_long() -> None:
 
 async def self_healed(world: Tenants, session_id: str) -> None:
     await world.until(lambda: world.control.session(session_id)["status"] == "RUNNING", within=600.0, every=0.5)
-
-
-FAULTS: list[Effect] = [
-    HttpError(status=502, html=True),
-    HttpError(status=429, retry_after=30),
-    HttpError(status=429),
-    HttpError(status=401, code="InvalidApiKey"),
-    HttpError(status=403),
-    BusinessError(),
-    RawAnswer(body="<html>"),
-    LostAnswer(),
-    LostAnswer(applied=False, late=70),
-    Ignored(),
-    Delay(seconds=15),
-    Delay(seconds=1000),
-    Shape(null_data=True, no_code=True),
-    StatusValue(status="HIBERNATED"),
-    StaleRead(seconds=30),
-    FallBack(),
-    NeverEnds(),
-    TransitionTime(seconds=300),
-    Interference(action="vanish"),
-    CreateFailed(),
-    BareCreate(),
-    InvalidToken(),
-    ShortPage(),
-    FilterIgnored(),
-    StaleList(seconds=60),
-    StaleLabels(seconds=60),
-    EndlessPages(how="new_tokens"),
-    IdValue(session_id="session-of-nobody"),
-    FieldValues(fields={"success": "yes", "data": 7}),
-    OtherAccount(),
-    RateLimit(per_second=1),
-    AtOnceLimit(requests=1),
-]
-"""One of each kind that the simulator knows, but for the capacity of the endpoint, which is everybody's."""
 
 
 def test_every_fault_of_the_simulator_is_among_them() -> None:

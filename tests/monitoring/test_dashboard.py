@@ -85,11 +85,23 @@ def scraped(
                 tenant.adopt("running")
                 tenant.adopt("paused", paused=True)
                 tenant.apply("lost", sessionId="session-that-never-was")
+                assert kubectl.apply(schedule(tenant.namespace)).succeeded
                 tenant.wait("running", "Ready")
                 tenant.wait("paused", "Paused")
                 tenant.wait("lost", "Stalled", seconds=60)
                 yield scraper
                 tenant.remove()
+
+
+def schedule(namespace: str) -> dict[str, Any]:
+    """An AgbPauseSchedule that selects nothing."""
+    spec = {"selector": {"matchLabels": {"team": "none"}}, "timeZone": "UTC"}
+    return {
+        "apiVersion": "agb.cloud/v1alpha1",
+        "kind": "AgbPauseSchedule",
+        "metadata": {"name": "nights", "namespace": namespace},
+        "spec": {**spec, "pauseAt": "0 20 * * *", "resumeAt": "0 7 * * *"},
+    }
 
 
 def _is_up(scraper: Prometheus) -> bool:

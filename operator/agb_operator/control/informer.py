@@ -48,8 +48,8 @@ class Informer:
                 self.queue.add(session.key)
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
-            # decide who of several manages the session.
-            self.queue.add(session.key)
+            # decide who of several manages the session. What is written without end is followed at a pace of its own.
+            self.queue.add_after(session.key, self.memory.change_waits(current))
             self._queue_those_naming_it(session)
             if current.override is not None and current.override != before.override:
                 self.metrics.override(current.override.state)
@@ -87,4 +87,5 @@ class Informer:
 
     def _queue_those_naming_it(self, session: AgbSession) -> None:
         for other in self.store.naming(session.session_id):
-            self.queue.add(other.key)
+            if other.key != session.key:
+                self.queue.add(other.key)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from ..agb.client import SessionClient
+from ..model.budget import Budget
 from ..model.event import Event
 from ..model.resource import AgbSession, ObjectKey
 from ..model.states import Created, SessionState
@@ -17,6 +18,10 @@ SAME_MOMENT: Final = 90.0
 """Seconds within which sessions that vanish have vanished together: one resync and its confirmation."""
 SUSPICIOUS: Final = 3
 """Sessions of one key that must vanish together before the key is suspect."""
+CHANGES: Final = 20
+"""Changes that people make to one resource that are followed at once."""
+CHANGE_REFILL: Final = 1.0
+"""Seconds between two of them afterwards: whoever writes without end is followed at this pace."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,6 +61,8 @@ class Remembered:
     """One resource's memory; times are those of a monotonic clock."""
 
     uid: str
+    changes: Budget = field(default_factory=lambda: Budget(burst=CHANGES, refill=CHANGE_REFILL))
+    """Changes of it that may still be followed at once."""
     called_at: float = float("-inf")
     """When our last call for the session ended; what was seen before it no longer counts."""
     called: Action | None = None
@@ -198,6 +205,11 @@ class Memory:
         """Drop what is remembered of a resource that no longer exists."""
         self._remembered.pop(key, None)
         self._leave(key)
+
+    def change_waits(self, session: AgbSession) -> float:
+        """Give the seconds until a change of a resource is to be followed, 0 unless it is changed again and again."""
+        changes, now = self.of(session).changes, self._clock()
+        return 0.0 if changes.may_spend(now) else changes.rest(now)
 
     def recall(self, session: AgbSession, *, owner: str = "") -> Recalled:
         """Give what the decision may know."""

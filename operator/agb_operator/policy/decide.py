@@ -142,10 +142,11 @@ def _stalled(given: Input, reason: Reason, message: str) -> Plan:
 def is_settled(session: AgbSession, intent: Intent) -> bool:
     """Tell whether the status says that nothing is left to do, so that watch and resync look after the resource."""
     status, asked = session.status, session.reconcile_requested_at
+    # Without a why an older operator has written it, or the CRD is an older one, which keeps none.
+    told = not status.why or (status.why == intent.why and status.next_change == intent.shown)
     return (
-        status.desired_state == intent.state
-        and status.why == intent.why
-        and status.next_change == intent.shown
+        told
+        and status.desired_state == intent.state
         and status.ready.status == Truth.TRUE
         and status.ready.observed_generation == session.generation == status.observed_generation
         and not session.deleting

@@ -406,6 +406,8 @@ WELL = a_status(ready=Truth.TRUE, reason="Running", phase=Phase.RUNNING)
     ("why", "session", "settled"),
     [
         ("ready and asked for nothing else", a_session(status=WELL), True),
+        ("an older CRD, or operator, has kept no why", a_session(status=replace(WELL, why="")), True),
+        ("another why than what is wanted now has", a_session(status=replace(WELL, why="Spec")), False),
         ("nothing said yet", a_session(), False),
         ("not ready", a_session(status=a_status()), False),
         ("the spec has changed since", a_session(status=WELL, generation=2), False),
