@@ -67,15 +67,15 @@ def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bo
 @_flag(
     "--resync",
     "TIME",
-    "How often a settled session is looked at, to notice what was changed elsewhere. Looks are batched: a hundred "
-    "sessions take about one request.",
+    "How often stable sessions are checked for changes made elsewhere. Checks are batched: a hundred sessions take "
+    "about one request.",
     "60s",
 )
 @_flag("--workers", "N", "AgbSessions worked on at the same time; one that waits for an answer is cheap.", "256")
 @_flag(
     "--api-qps",
     "N",
-    "Requests a second to AGB that no API key exceeds. Without it the operator finds by itself how many AGB allows.",
+    "Most requests a second to AGB for each API key. Without it the operator finds out by itself how many AGB allows.",
 )
 @_flag(
     "--http-address",
@@ -95,7 +95,7 @@ def _flag(name: str, metavar: str, help: str, default: str = "", *, multiple: bo
 @_flag(
     "--cluster-name",
     "NAME",
-    "Put as the label agb-operator-cluster on sessions, to tell clusters apart that share an AGB account.",
+    "Value of the label agb-operator-cluster on sessions; it tells apart clusters that share an AGB account.",
     "kubernetes",
 )
 @_flag("--log-format", "text|json", "How log records are written, one a line.", "text")
