@@ -27,7 +27,7 @@ class Stage:
         kubeconfig: the cluster to play on; None for one of our own.
         kubectl: a program that fits the cluster.
         full_cluster: let a cluster of our own collect garbage and delete namespaces as well.
-        namespace: where the operator works.
+        namespace: where the demo plays; on a user's cluster the operator works nowhere else.
         transition: how long a pause or resume takes at the simulator, such as `3s`.
     """
 
@@ -78,7 +78,9 @@ class Stage:
         http = f"127.0.0.1:{free_port()}"
         environment = {**self.environment, "AGB_ENDPOINT": self.simulator}
         environment.pop("AGB_API_KEY", None)  # the demo's Secret is enough, and a real key has no business here
-        limits = (f"--namespace={self._namespace}", f"--lease-namespace={self._namespace}", f"--http-address={http}")
+        limits = [f"--lease-namespace={self._namespace}", f"--http-address={http}"]
+        if not self.own_cluster:  # a user's other namespaces are none of its business
+            limits.append(f"--namespace={self._namespace}")
         operator = Component(
             "agb-operator",
             [sys.executable, "-m", "agb_operator", "run", *limits],

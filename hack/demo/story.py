@@ -10,7 +10,8 @@ from .narrator import Narrator
 from .stage import KEY, ROOT, Stage
 
 NAMESPACE: Final = "agb-demo"
-CRD: Final = "crds/agbsessions.yaml"
+CRDS: Final = "crds"
+CRD: Final = f"{CRDS}/agbsessions.yaml"
 CRD_NAME: Final = "customresourcedefinition.apiextensions.k8s.io/agbsessions.agb.cloud"
 OVERRIDE: Final = timedelta(seconds=8)
 """How long the override of the demo holds: longer than AGB takes to pause the session."""
@@ -41,7 +42,9 @@ class Story:
         tell, own = self._narrator, self._stage.own_cluster
         where = "a real Kubernetes API server, on this machine" if own else "your cluster"
         tell.say(f"On {where}: the AgbSession resource, a namespace, and a Secret with the API key.")
-        if not tell.quietly("get", CRD_NAME, "--output=name", "--ignore-not-found"):
+        if own:
+            tell.run(f"kubectl apply --server-side -f {CRDS}", namespaced=False)
+        elif not tell.quietly("get", CRD_NAME, "--output=name", "--ignore-not-found"):
             self._undo.callback(
                 tell.run, f"kubectl delete {CRD_NAME} --ignore-not-found --timeout=60s", namespaced=False
             )

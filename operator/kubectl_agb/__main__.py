@@ -13,12 +13,12 @@ from agb_operator import __version__
 from .lazy import LazyGroup, Verb
 
 VERBS: Final = {
-    "why": Verb("kubectl_agb.verbs.why", "Say why a session is awake or asleep, until when, and how to change it."),
+    "why": Verb("kubectl_agb.verbs.why", "Show why a session is awake or asleep, until when, and how to change it."),
     "plan": Verb("kubectl_agb.verbs.plan", "Show what the clock will do to sessions; change nothing."),
-    "pause": Verb("kubectl_agb.verbs.pause", "Put sessions to sleep, for good or for a time."),
-    "resume": Verb("kubectl_agb.verbs.resume", "Wake sessions, for good or for a time."),
-    "auto": Verb("kubectl_agb.verbs.auto", "Let the clock decide again, and say what it decides."),
-    "report": Verb("kubectl_agb.verbs.report", "Say how long sessions ran and slept in a month, and what that saved."),
+    "pause": Verb("kubectl_agb.verbs.pause", "Pause sessions, until further notice or for a limited time."),
+    "resume": Verb("kubectl_agb.verbs.resume", "Wake sessions, until further notice or for a limited time."),
+    "auto": Verb("kubectl_agb.verbs.auto", "Let the clock decide again, and show what it decides."),
+    "report": Verb("kubectl_agb.verbs.report", "Show how long sessions ran and slept in a month, and what that saved."),
     "import": Verb("kubectl_agb.verbs.import_", "Print AgbSessions for the sessions of an AGB account that have none."),
 }
 

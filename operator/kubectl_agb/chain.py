@@ -203,7 +203,7 @@ def obstacle(session: AgbSession, wanted: DesiredState) -> str:
     if session.deleting:
         return "it is being deleted"
     if session.observe_only:
-        return "managementPolicy: Observe looks on only; set it to Manage"
+        return "managementPolicy: Observe only reports; set it to Manage"
     current = ready.observed_generation == session.generation or ready.reason == Reason.SESSION_CONFLICT
     if ready.status == Truth.TRUE or not current:
         lost = phase == Phase.LOST

@@ -67,7 +67,7 @@ def _objects(name: str) -> Iterable[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUsage(f"-f {name}: {getattr(error, 'strerror', None) or 'this is no text'}") from error
     except yaml.YAMLError as error:
-        raise WrongUsage(f"-f {name}: this is no YAML: {error}") from error
+        raise WrongUsage(f"-f {name}: this is not YAML: {error}") from error
     for document in documents:
         items = document.get("items") if isinstance(document, dict) else None
         for item in items if isinstance(items, list) else [document]:

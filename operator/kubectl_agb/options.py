@@ -46,9 +46,9 @@ def selector_option(command: F) -> F:
 
 
 def output_option(*more: str) -> Callable[[F], F]:
-    """How the answer is written; `more` are formats beside table, json and yaml."""
+    """How the answer is written; `more` are formats in addition to table, json and yaml."""
     choice = click.Choice(["table", "json", "yaml", *more])
-    return click.option("-o", "--output", type=choice, default="table", help="How to write it. [default: table]")
+    return click.option("-o", "--output", type=choice, default="table", help="The output format. [default: table]")
 
 
 def zone_option(command: F) -> F:

@@ -84,7 +84,7 @@ def read_order(
         WrongUsage: they are wrong.
     """
     if lasting and until:
-        raise WrongUsage("say --for or --until, not both")
+        raise WrongUsage("use --for or --until, not both")
     if reason and not (lasting or until):
         raise WrongUsage("--reason goes with --for or --until: it is kept in spec.override")
     if (not reason.strip() and reason) or len(reason) > _REASON:

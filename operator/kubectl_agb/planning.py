@@ -41,10 +41,10 @@ class Request:
             WrongUsage: they do not.
         """
         if self.names and self.selector:
-            raise WrongUsage("name the sessions, or say -l: not both")
+            raise WrongUsage("name the sessions, or use -l: not both")
         check_names(self.names, self.where)
         if sum(map(bool, (self.at, self.begin or self.until, self.week))) > 1:
-            raise WrongUsage("say one of --at, --week, and --from with --until")
+            raise WrongUsage("use only one of --at, --week, and --from with --until")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,4 +36,4 @@ def _requirement(part: str, text: str) -> dict[str, Any]:
         return {"key": found[1], "operator": _OPERATORS[found[2]], "values": [found[3]]}
     if found := _EXISTS.fullmatch(part):
         return {"key": found[2], "operator": "DoesNotExist" if found[1] else "Exists"}
-    raise WrongUsage(f"-l {text}: this is no label selector such as team=ml,env!=prod")
+    raise WrongUsage(f"-l {text}: this is not a label selector such as team=ml,env!=prod")

@@ -32,7 +32,7 @@ class Targets:
             WrongUsage: they do not.
         """
         if sum(map(bool, (self.names, self.selector, self.everything))) != 1:
-            raise WrongUsage("say which AgbSessions: their names, or -l SELECTOR, or --all")
+            raise WrongUsage("choose the AgbSessions: their names, or -l SELECTOR, or --all")
         check_names(self.names, self.where)
         parse_selector(self.selector)
 

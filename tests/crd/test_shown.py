@@ -220,7 +220,7 @@ class TestExplain:
             "Set exactly one of imageId (create a session) and sessionId (adopt a session that exists)",
             "{imageId: agb-code-space-1}; add {paused: true} and it is paused",
             "Absent means false: running",
-            "A word that lapses by itself",
+            "A state for a limited time",
             "release the session at AGB",
             'set the annotation agb.cloud/abandon to "true"',
             "such as 90s, 10m or 1h30m, from 1s to 24h",
@@ -234,7 +234,7 @@ class TestExplain:
             "{pauseAt: 0 20 * * *, resumeAt: 0 7 * * 1-5} sleeps every night",
             "a session sleeps while any of them asks",
             "an empty selector, written as two braces, selects all of them",
-            "A wake by the clock starts AGB's own idle and age limits",
+            "When the clock wakes a session, AGB's own idle and age limits start",
             "a name of the IANA time zone database such as Europe/Berlin, or UTC",
             "Dates on which resumeAt does not come",
         ):

@@ -103,14 +103,14 @@ ANSWERS = {
         effect=StatusValue(status="HIBERNATED"),
         to="getSession",
         ready="False/UnexpectedState",
-        message="AGB gives the status 'HIBERNATED', which this operator does not know. Nothing is called until it says "
-        "something else; look for a newer operator.",
+        message="AGB reports the status 'HIBERNATED', which this operator does not know. The operator makes no call "
+        "until that changes; look for a newer operator.",
     ),
     "no-word": Case(
         effect=StatusValue(status=None),
         to="getSession",
         ready="False/UnexpectedState",
-        message="AGB gives no status. Nothing is called until it says something else; look for a newer operator.",
+        message="AGB reports no status. The operator makes no call until that changes; look for a newer operator.",
     ),
     "throttled": Case(
         effect=HttpError(status=429, code="Throttling.User", retry_after=12),

@@ -84,7 +84,7 @@ CASES = {
     "an endpoint that is no name": Case(
         env=(("AGB_ENDPOINT", "https://a..b"),),
         code=2,
-        says="agb-operator: AGB_ENDPOINT 'https://a..b': the AGB endpoint is no name",
+        says="agb-operator: AGB_ENDPOINT 'https://a..b': the AGB endpoint is not a host name",
     ),
     "certificates that are not there": Case(
         env=(("SSL_CERT_FILE", "/none.pem"),),
@@ -132,7 +132,7 @@ CASES = {
     "credentials without rights": Case(
         cluster="powerless",
         code=1,
-        says="grant the operator its RBAC rules (the Helm chart brings them)",
+        says="grant the operator its RBAC rules (the Helm chart includes them)",
     ),
 }
 

@@ -155,8 +155,8 @@ def test_a_pause_that_times_out_says_so_and_still_ends_well(tenant: Tenant) -> N
     ready = next(c for c in late["conditions"] if c["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "PauseTimedOut")
     assert ready["message"] == (
-        "AGB has said PAUSING for longer than spec.timeout. The operator keeps looking; "
-        "if it does not end, ask AGB's support, or raise spec.timeout."
+        "AGB has reported PAUSING for longer than spec.timeout. The operator keeps checking; "
+        "if this does not end, ask AGB's support, or raise spec.timeout."
     )
     assert late["lastOperation"]["state"] == "Failed"
     assert ("Warning", "PauseTimedOut", ready["message"]) in eventually(lambda: tenant.events("a"))

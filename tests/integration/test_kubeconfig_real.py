@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "an exec plugin that talks rubbish": (
         lambda p: p.write("c", p.cluster, failing(p, "echo hello")),
-        "answered something that is no ExecCredential",
+        "answered something that is not an ExecCredential",
     ),
     "an exec plugin without credentials": (
         lambda p: p.write("c", p.cluster, exec_user(p, p.plugin("empty"))),
@@ -238,7 +238,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "an auth-provider that is no more": (
         lambda p: p.write("c", p.cluster, {"auth-provider": {"name": "azure", "config": {}}}),
-        "names credentials (auth-provider) that cannot be had here",
+        "names credentials (auth-provider) that are not available here",
     ),
     "a token that is refused": (lambda p: p.write("c", p.cluster, {"token": "wrong"}), "refuses the credentials"),
     "no credentials": (lambda p: p.write("c", p.cluster, {}), "grant the operator its RBAC rules"),

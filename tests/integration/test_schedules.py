@@ -499,7 +499,7 @@ async def test_the_status_of_a_schedule_tells_what_it_asks_for_and_how_far_that_
         world.schedule(**NIGHT)
         await asyncio.sleep(1)
         assert (
-            world.schedule_status()["conditions"][0]["message"] == "No AgbSession of this namespace has these labels."
+            world.schedule_status()["conditions"][0]["message"] == "No AgbSession in this namespace has these labels."
         )
         await sessions(world, "s", "t")
         await until(60)

@@ -98,7 +98,7 @@ class TestResume:
         ended = agb.here("resume", "s", "--wait")
 
         assert ended.code == 3
-        assert "managementPolicy: Observe looks on only" in ended.out
+        assert "managementPolicy: Observe only reports" in ended.out
 
 
 class TestAuto:

@@ -85,7 +85,7 @@ class _Client:
             rows = []  # an empty answer may leave the array out
         if not isinstance(rows, list) or not isinstance(next_token, str | None):
             raise ApiUnavailable(
-                "AGB answered ListSession with something that is no list of sessions",
+                "AGB answered ListSession with something that is not a list of sessions",
                 http_status=reply.status,
                 request_id=reply.request_id,
             )
@@ -143,7 +143,7 @@ class _Client:
             return {}
         if not isinstance(labels, dict):
             raise ApiUnavailable(
-                "AGB answered GetLabel with something that is no set of labels",
+                "AGB answered GetLabel with something that is not a set of labels",
                 http_status=reply.status,
                 request_id=reply.request_id,
             )

@@ -53,7 +53,7 @@ def normalise_endpoint(value: str) -> str:
     if url.userinfo or url.query or url.fragment:
         raise ValueError("the AGB endpoint must not carry a user, a query or a fragment")
     if not is_name(url.host):
-        raise ValueError("the AGB endpoint is no name: each of its labels must have 1 to 63 letters, digits or dashes")
+        raise ValueError("the AGB endpoint is not a host name: each label must have 1 to 63 letters, digits or dashes")
     if url.port is not None and not 1 <= url.port <= 65535:
         raise ValueError("the AGB endpoint must have a port from 1 to 65535")
     return value.rstrip("/")
@@ -101,7 +101,7 @@ def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
     file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if folder and not file:
         if not Path(folder).is_dir():
-            raise ValueError(f"SSL_CERT_DIR={folder} is no folder")
+            raise ValueError(f"SSL_CERT_DIR={folder} is not a folder")
         context.load_verify_locations(capath=folder)
         return context
     try:

@@ -91,7 +91,7 @@ class Metrics:
             ["state"],
             registry=registry,
         )
-        self._leader = Gauge("agb_leader", "1 while this replica works, 0 while it stands by.", registry=registry)
+        self._leader = Gauge("agb_leader", "1 while this replica leads, 0 while it is on standby.", registry=registry)
         self._watch = Gauge(
             "agb_watch_last_activity_timestamp_seconds",
             "When the watch last showed a sign of life, as a Unix time; 0 before the first.",
@@ -162,13 +162,13 @@ class Metrics:
             ("agb_schedules_invalid", "AgbPauseSchedules that cannot be used.", ("namespace",), invalid),
             (
                 "agb_schedules_unsettled",
-                "AgbPauseSchedules of which some session is not Ready as it is wanted.",
+                "AgbPauseSchedules with a session that is not Ready in its desired state.",
                 ("namespace",),
                 unsettled,
             ),
             (
                 "agb_sessions_wanted",
-                "AgbSessions by what is wanted of them and who decides that: Default, Spec, Override or Schedule.",
+                "AgbSessions by desired state and by what decides it: Default, Spec, Override or Schedule.",
                 ("namespace", "state", "why"),
                 wanted,
             ),

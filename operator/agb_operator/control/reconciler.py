@@ -268,7 +268,7 @@ class Reconciler:
             raise error
         now = self.clock.now()
         remembered.duplicates.note(now)
-        text = f"A session that an interrupted create may have left beside this one could not be {what}"
+        text = f"A session that an interrupted create may have left in addition to this one could not be {what}"
         self._note_error(given, error, text)
         if remembered.duplicates.count == 1:
             event = Event(reason="DuplicateNotEnded", message=f"{text}: {error.message}", warning=True)

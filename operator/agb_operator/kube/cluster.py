@@ -129,7 +129,7 @@ class Cluster(ScheduleRequests):
     async def _names_page(self, namespace: str | None, token: str) -> dict[str, Any]:
         page = await self._list_page(namespace, limit=_PAGE, token=token)
         if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
-            raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+            raise ClusterUnavailable(f"the API server at {self.server} answered a list request without a list")
         return page
 
     # Secrets and Events
@@ -227,7 +227,7 @@ class Cluster(ScheduleRequests):
                     "or the pod's service account"
                 ) from exc
             raise StartupError(
-                f"{exc.message}: grant the operator its RBAC rules (the Helm chart brings them)"
+                f"{exc.message}: grant the operator its RBAC rules (the Helm chart includes them)"
             ) from exc
         except ClusterError as exc:
             if exc.http_status == 404:

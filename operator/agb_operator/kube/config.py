@@ -116,7 +116,7 @@ async def _from_files(files: list[Path], texts: dict[Path, str], chosen: str) ->
     await kube_config.load_kube_config_from_dict(resolved, client_configuration=configuration)
     named = [name for name in _CREDENTIALS if context.user.get(name)]
     if named and not (configuration.api_key or configuration.cert_file):
-        raise BadConfig(f"the user {context.user_name!r} names credentials ({named[0]}) that cannot be had here")
+        raise BadConfig(f"the user {context.user_name!r} names credentials ({named[0]}) that are not available here")
     return configuration, context
 
 

@@ -96,7 +96,7 @@ class Connection:
         if answer.status >= 300:
             raise error_of(answer, reply, request=f"{request.method} {request.shown}")
         if not reply:
-            raise ClusterUnavailable(f"the API server at {self.server} answered something that is no JSON object")
+            raise ClusterUnavailable(f"the API server at {self.server} answered something that is not a JSON object")
         return reply
 
     async def try_watch(self, request: Request) -> None:

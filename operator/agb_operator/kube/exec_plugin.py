@@ -88,7 +88,7 @@ def _credentials(command: str, version: str, out: bytes) -> dict[str, str]:
             status.get(name) or "" for name in ("token", "clientCertificateData", "clientKeyData")
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadConfig(f"the exec plugin {command} answered something that is no ExecCredential") from None
+        raise BadConfig(f"the exec plugin {command} answered something that is not an ExecCredential") from None
     if answered != version:
         raise BadConfig(f"the exec plugin {command} answered in {answered}, and the kubeconfig says {version}")
     if bool(certificate) != bool(key) or not (token or certificate):

@@ -64,7 +64,7 @@ def _entries(content: Mapping[str, Any], kind: str, singular: str, file: Path) -
     entries: dict[str, dict[str, Any]] = {}
     for item in content.get(kind) or ():
         if not isinstance(item, dict) or not isinstance(item.get(singular) or {}, dict):
-            raise BadConfig(f"{file}: an entry of {kind} is no mapping with a name and a {singular}")
+            raise BadConfig(f"{file}: an entry of {kind} is not a mapping with a name and a {singular}")
         name = str(item.get("name", ""))
         if name in entries:
             raise BadConfig(f"{file}: there are two {kind} of the name {name!r}")

@@ -43,7 +43,7 @@ class ScheduleRequests:
         else:
             answer = await self._ask(_SCHEDULES, namespace)
         if answer.get("kind") != "AgbPauseScheduleList":  # an empty answer means that all objects are gone
-            raise ClusterUnavailable(f"the API server at {self.server} answered a list request with no list")
+            raise ClusterUnavailable(f"the API server at {self.server} answered a list request without a list")
         return list(answer.get("items") or ()), str(answer["metadata"]["resourceVersion"])
 
     async def patch_schedule_status(

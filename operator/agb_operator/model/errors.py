@@ -181,7 +181,7 @@ class ClusterForbidden(ClusterError):
     """The API server refuses the operator's credentials (401) or does not allow the request (403)."""
 
     reason = "ClusterForbidden"
-    advice = "Grant the operator its RBAC rules (the Helm chart brings them), or look for an admission policy."
+    advice = "Grant the operator its RBAC rules (the Helm chart includes them), or look for an admission policy."
 
 
 class ClusterRefused(ClusterError):

@@ -62,7 +62,7 @@ def read_proxy(text: str) -> Proxy:
     except ValueError:
         host = port = None
     if not host or port == 0 or not is_name(host):
-        raise ValueError("this is no proxy's address: it must be such as http://proxy.example:3128")
+        raise ValueError("this is not a proxy address; write it like http://proxy.example:3128")
     if address.scheme not in _PORTS:
         raise ValueError(f"a proxy of the kind {address.scheme}:// is not supported: it must be http:// or https://")
     shown = f"[{host}]" if ":" in host else host

@@ -115,7 +115,7 @@ def old_zones(version: str, now: datetime) -> str:
     year = int(version.partition(".")[0])
     if now < datetime(year, 7, 1, tzinfo=UTC) + _ZONES_AGE:
         return ""
-    return f"the rules of time zones are of {year}: schedules may be off where they have changed; use a newer image"
+    return f"the time zone rules are from {year}: schedules may be wrong where rules have changed; use a newer image"
 
 
 @lru_cache(maxsize=256)

@@ -112,9 +112,9 @@ def _check_key(key: object, path: str, problems: list[str]) -> None:
     prefix, slash, name = str(key).rpartition("/")
     fits = len(prefix) <= _LONGEST_PREFIX and len(name) <= _LONGEST_NAME
     if not (isinstance(key, str) and fits and _NAME.fullmatch(name) and (not slash or _PREFIX.fullmatch(prefix))):
-        problems.append(f"{path}: '{key}' is no key of a label, such as team or example.com/team")
+        problems.append(f"{path}: '{key}' is not a label key, such as team or example.com/team")
 
 
 def _check_value(value: object, path: str, problems: list[str]) -> None:
     if not (isinstance(value, str) and (not value or (len(value) <= _LONGEST_NAME and _NAME.fullmatch(value)))):
-        problems.append(f"{path}: '{value}' is no value of a label: at most 63 letters, digits, '-', '_' and '.'")
+        problems.append(f"{path}: '{value}' is not a label value: at most 63 letters, digits, '-', '_' and '.'")

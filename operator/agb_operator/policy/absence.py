@@ -98,8 +98,8 @@ def _doubt(given: Input) -> Draft | None:
 def _seen_by_another_key(given: Input) -> Draft:
     session_id = given.session.session_id
     message = (
-        f"The API key does not see session {session_id}, which the key before it saw, so it seems to belong to another "
-        "account. Put a key of the session's account back. If the session is really gone, annotate the resource with "
+        f"The API key does not see session {session_id}, which the previous key saw, so it seems to belong to another "
+        "account. Put back a key of the session's account. If the session is really gone, annotate the resource with "
         f"{CONFIRM_LOST_ANNOTATION}={session_id}."
     )
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.CREDENTIALS_INVALID, message=message)
@@ -108,13 +108,13 @@ def _seen_by_another_key(given: Input) -> Draft:
 
 def _key_suspect(given: Input) -> Draft:
     message = (
-        "Most sessions of this API key are suddenly not found, so the key or the endpoint is suspect and none is "
-        "taken for lost before the key sees another of its sessions, or an hour has passed. Check that the key belongs "
+        "Most sessions of this API key are suddenly not found, so the key or the endpoint is suspect and none "
+        "counts as lost until the key sees another of its sessions, or an hour has passed. Check that the key belongs "
         "to the account of the sessions and that the endpoint is right. If this session is really gone, annotate the "
         f"resource with {CONFIRM_LOST_ANNOTATION}={given.session.session_id}."
     )
     ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
-    draft = of_no_look(given, ready, paused="AGB's answers are not believed at present.")
+    draft = of_no_look(given, ready, paused="The operator does not trust AGB's answers at present.")
     return replace(draft, blocks=True, requeue=SUSPECT)
 
 
@@ -141,7 +141,7 @@ def _lost_message(given: Input, seen: Observation) -> str:
         )
     if given.desired == DesiredState.PAUSED:
         return text + " " + new_one_waits(given)
-    return text + f" It was replaced {RECREATIONS_AN_HOUR} times within an hour; the operator goes on later."
+    return text + f" It was replaced {RECREATIONS_AN_HOUR} times within an hour; the operator continues later."
 
 
 def _may_recreate(given: Input) -> bool:

@@ -62,17 +62,17 @@ def _left_with_another_key(given: Input) -> tuple[Event, ...]:
     if last is None or not needs_lookup(given.session) or last.sent_with in ("", sender):
         return ()
     text = (
-        "A session may have been created with the API key that was used before; its account cannot be looked into "
-        f"with the present one. If there is a session with the label {UID_LABEL}={given.session.uid}, end it there."
+        "A session may have been created with the previous API key; the present key cannot see that account. "
+        f"If there is a session with the label {UID_LABEL}={given.session.uid}, end it there."
     )
     return (Event(reason="SessionMayBeLeft", message=text, warning=True),)
 
 
 def _list_not_believed(given: Input, stranger: Observation) -> Draft:
     message = (
-        f"AGB's list brings session {stranger.session_id}, which does not carry the label that was asked for, so the "
-        "list ignores its filter. Nothing that it brings is touched, and no session is created before it can be "
-        "believed. Ask AGB's support, or look for a gateway that drops the query."
+        f"AGB's list returned session {stranger.session_id}, which does not carry the requested label, so the list "
+        "ignores its filter. The operator changes none of these sessions, and creates none until the filter works. "
+        "Ask AGB's support, or look for a gateway that drops the query."
     )
     ready = ConditionDraft(status=Truth.UNKNOWN, reason=Reason.API_UNAVAILABLE, message=message)
     draft = of_no_look(given, ready, phase=Phase.CREATING)
@@ -88,7 +88,7 @@ def _intent(given: Input) -> Draft:
     reason, text = Reason.CREATING, "AGB is asked for a session."
     if last is not None and last.type == OperationType.CREATE and given.is_late(last):
         reason = Reason.CREATE_FAILED
-        text = "No session came into being within spec.timeout. The operator tries on; if it lasts, ask AGB's support."
+        text = "No session was created within spec.timeout. The operator keeps trying; if it lasts, ask AGB's support."
     draft = _creating(given, reason, text, paused="There is no session yet.", operation=operation)
     return replace(draft, requeue=0.0)
 
@@ -215,7 +215,7 @@ def _end_duplicate(given: Input, draft: Draft, duplicate: Observation) -> Draft:
         draft = replace(of_look(given, seen, ready), reconciling=True)
     draft = replace(draft, requeue=LOOK_UP_AGAIN, events=())
     if duplicate.state == SessionState.RUNNING:
-        text = f"Session {duplicate.session_id}, which an interrupted create had left beside this one, is released."
+        text = f"Session {duplicate.session_id}, which an interrupted create left in addition to this one, is released."
         event = Event(reason="DuplicateReleased", message=text, warning=True)
         return replace(draft, action=Action.END_DUPLICATE, events=(event,))
     # AGB refuses to release a paused session; one that is moving has to come to rest.

@@ -188,9 +188,9 @@ class Plan:
 
 
 LEFT_BEHIND: Final = (
-    "Session {session} lives, too: it was made for an AgbSession of this name that is no more (one that was restored "
-    "without its status, or deleted alone). Nothing is done with it. To go on with it, delete this resource and create "
-    "one with spec.sessionId {session}."
+    "Session {session} exists, too: it was created for an earlier AgbSession of this name (one that was restored "
+    "without its status, or deleted without its session). The operator leaves it alone. To continue with it, delete "
+    "this resource and create one with spec.sessionId {session}."
 )
 WAYS_OUT: Final = (
     "To delete the resource and leave the session alone, set spec.deletionPolicy to Retain "

@@ -50,13 +50,13 @@ def report_of(
 
 def _ready(schedule: Schedule, asks: Asks | None, change: NextAsk | None, sessions: int) -> ConditionDraft:
     if schedule.problem:
-        text = f"The schedule cannot be used, and whoever sleeps by it sleeps on: {schedule.problem}."
+        text = f"The schedule cannot be used, and the sessions that it paused stay asleep: {schedule.problem}."
         return ConditionDraft(status=Truth.FALSE, reason=ScheduleReason.INVALID_SCHEDULE, message=text)
     if not schedule.resource.enabled:
         text = "The schedule asks for nothing, because spec.enabled is false."
         return ConditionDraft(status=Truth.TRUE, reason=ScheduleReason.DISABLED, message=text)
     if not sessions:
-        text = "No AgbSession of this namespace has these labels."
+        text = "No AgbSession in this namespace has these labels."
     else:
         until = "" if change is None else f" until {timestamp(change.at)}"
         text = f"It asks for {'a pause' if asks == Asks.PAUSED else 'nothing'}{until}."
@@ -71,7 +71,7 @@ def _events(before: ScheduleStatus, status: ScheduleStatus) -> tuple[Event, ...]
     if status.asks == before.asks:
         return ()
     if status.asks == Asks.PAUSED:
-        return (Event(reason="PauseAsked", message=f"{status.sessions} AgbSessions are asked to be paused."),)
+        return (Event(reason="PauseAsked", message=f"AgbSessions asked to pause: {status.sessions}."),)
     if before.asks == Asks.PAUSED:
-        return (Event(reason="PauseEnded", message=f"{status.sessions} AgbSessions are no longer asked to be paused."),)
+        return (Event(reason="PauseEnded", message=f"AgbSessions no longer asked to pause: {status.sessions}."),)
     return ()

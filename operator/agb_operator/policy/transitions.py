@@ -98,8 +98,8 @@ def in_transition(given: Input, seen: Observation) -> Draft:
         drift = _drift(given, seen) if seen.state != SessionState.DELETING else ()
         return replace(draft, requeue=poll_delay(given, age), events=drift, drifted=bool(drift))
     message = (
-        f"AGB has said {seen.status} for longer than spec.timeout. The operator keeps looking; "
-        "if it does not end, ask AGB's support, or raise spec.timeout."
+        f"AGB has reported {seen.status} for longer than spec.timeout. The operator keeps checking; "
+        "if this does not end, ask AGB's support, or raise spec.timeout."
     )
     timed_out = last.attempts >= MANY_ATTEMPTS or age > MANY_ATTEMPTS * given.session.timeout.total_seconds()
     draft = _failed(given, seen, last, late_reason, message, stalled=timed_out)
@@ -131,7 +131,7 @@ def _under_way(given: Input, seen: Observation, ready: ConditionDraft, operation
     """Say what is under way, and that a person should look if calls before came to nothing."""
     many = operation.type != OperationType.CREATE and operation.attempts > MANY_ATTEMPTS
     if many:
-        text = f"AGB accepts to {operation.type.lower()} the session, but it does not stay so. Ask AGB's support."
+        text = f"AGB accepts every {operation.type.lower()}, but the session does not stay that way. Ask AGB's support."
         ready = ConditionDraft(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=text)
     draft = of_look(given, seen, ready, operation=operation)
     return replace(draft, reconciling=True, stalled=many, blocks=many)
@@ -203,7 +203,7 @@ def _label_again(given: Input, seen: Observation) -> Draft:
     """Put our labels on a session that has lost them, or has those of the resource before: a release may follow."""
     operation = begun(given, OperationType.SET_LABELS)
     attempts = operation.attempts + 1 if operation == given.session.status.operation else 1
-    text = f"The labels of session {seen.session_id} are set again: it does not carry this resource's."
+    text = f"The labels of session {seen.session_id} are set again: they are not this resource's."
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.DELETING, message=text)
     draft = of_look(given, seen, ready, operation=replace(operation, attempts=attempts), labels=given.session.labels)
     event = Event(reason="LabelsSetAgain", message=text, warning=True)
@@ -219,7 +219,8 @@ def _theirs(given: Input, seen: Observation) -> Draft:
     cluster = labels.get(CLUSTER_LABEL, "?")
     message = (
         f"Session {seen.session_id} carries the labels of AgbSession {owner} of cluster {cluster}, "
-        "so nothing is called for it. If it is this resource's, set its labels right at AGB; else delete this resource."
+        "so the operator makes no call for it. If it belongs to this resource, correct its labels at AGB; "
+        "otherwise delete this resource."
     )
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.SESSION_CONFLICT, message=message)
     return replace(of_look(given, seen, ready), stalled=True, blocks=True, warns=True, requeue=SLOW)
@@ -232,8 +233,8 @@ def _call_failed(given: Input, seen: Observation, last: Operation) -> Draft:
         OperationType.RESUME: Reason.RESUME_TIMED_OUT,
     }.get(last.type, Reason.DELETION_BLOCKED)
     message = (
-        f"AGB accepted to {last.type.lower()} the session, but it is {seen.status} after spec.timeout. "
-        "The operator asks again; if this repeats, ask AGB's support."
+        f"AGB accepted the {last.type.lower()}, but the session is {seen.status} after spec.timeout. "
+        "The operator tries again; if this repeats, ask AGB's support."
     )
     draft = _failed(given, seen, last, reason, message, stalled=last.attempts >= MANY_ATTEMPTS)
     return replace(draft, requeue=given.session.poll_interval.total_seconds())
@@ -252,14 +253,14 @@ def _drift(given: Input, seen: Observation) -> tuple[Event, ...]:
     )
     if not settled_before:
         return ()
-    text = f"Session {seen.session_id} was found {seen.status}, {instead(given)}; it is brought back."
+    text = f"Session {seen.session_id} was found {seen.status}, {instead(given)}; the operator reverses this."
     return (Event(reason="DriftDetected", message=text, warning=True),)
 
 
 def unexpected(given: Input, seen: Observation) -> Draft:
     """Say that the API's word is not known, and call nothing."""
     said = f"the status {seen.status!r}, which this operator does not know" if seen.status else "no status"
-    message = f"AGB gives {said}. Nothing is called until it says something else; look for a newer operator."
+    message = f"AGB reports {said}. The operator makes no call until that changes; look for a newer operator."
     ready = ConditionDraft(status=Truth.FALSE, reason=Reason.UNEXPECTED_STATE, message=message)
     requeue = max(given.session.poll_interval.total_seconds(), UNKNOWN_STATE)
     return replace(of_look(given, seen, ready), reconciling=True, blocks=True, requeue=requeue)

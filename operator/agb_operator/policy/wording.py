@@ -44,11 +44,11 @@ def as_wanted(given: Input) -> str:
         return f"The session is {word} because of spec.override until {timestamp(override.until)}{reason}{kept}"
     if given.intent.kept:
         return (
-            f"The session stays paused ({why}), because schedules that may speak for it cannot be used or read; its "
-            f"state is kept. {_sooner(given, 'To have it awake')}"
+            f"The session stays paused ({why}), because schedules that may select it cannot be used or read; its "
+            f"state is kept. {_sooner(given, 'To wake it')}"
         )
     if why.startswith(SCHEDULE):
-        return f"The session is paused by {_asker(given)}{kept} {_sooner(given, 'To have it sooner')}"
+        return f"The session is paused by {_asker(given)}{kept} {_sooner(given, 'To wake it sooner')}"
     return f"The session is {'paused' if paused else 'running'}, as asked{kept}"
 
 
@@ -74,15 +74,15 @@ def decider(given: Input) -> str:
 def instead(given: Input) -> str:
     """Say what a session that somebody else has moved should be, and how to have it so."""
     if given.intent.why.startswith(SCHEDULE):
-        return f"but {_asker(given)} wants it paused; {_sooner(given, 'to have it awake').removesuffix('.')}"
-    return "without a change of what is wanted"
+        return f"but {_asker(given)} wants it paused; {_sooner(given, 'to wake it').removesuffix('.')}"
+    return "although the desired state did not change"
 
 
 def new_one_waits(given: Input) -> str:
     """Say when a lost session is replaced, while Paused is wanted."""
     if given.intent.why == SPEC:
         return "A new one is created once spec.paused is false."
-    return f"A new one is created once Running is wanted; {decider(given)} wants Paused."
+    return f"A new one is created once the desired state is Running; {decider(given)} asks for Paused."
 
 
 def phase_of(state: SessionState) -> Phase:

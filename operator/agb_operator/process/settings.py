@@ -155,8 +155,8 @@ OPTIONS: Final[Sequence[Setting]] = (
         type=_duration,
         default="60s",
         right="a duration of at least 1s, such as 60s, 10m or 1h30m",
-        help="How often a settled session is looked at, to notice what was changed elsewhere. Looks are batched: a "
-        "hundred sessions take about one request.",
+        help="How often stable sessions are checked for changes made elsewhere. Checks are batched: a hundred sessions "
+        "take about one request.",
     ),
     Setting(
         "--workers",
@@ -173,7 +173,7 @@ OPTIONS: Final[Sequence[Setting]] = (
         "N",
         type=Matching(r"\d{1,6}(\.\d{1,6})?", click.FloatRange(0.01, 10_000)),
         right="requests a second, a number from 0.01 to 10000",
-        help="Requests a second to AGB that no API key exceeds. Without it the operator finds by itself how many AGB "
+        help="Most requests a second to AGB for each API key. Without it the operator finds out by itself how many AGB "
         "allows.",
     ),
     Setting(
@@ -221,7 +221,7 @@ OPTIONS: Final[Sequence[Setting]] = (
         type=Matching(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"),
         default=DEFAULT_CLUSTER_NAME,
         right="up to 63 letters, digits, dashes, dots and underscores",
-        help="Put as the label agb-operator-cluster on sessions, to tell clusters apart that share an AGB account.",
+        help="Value of the label agb-operator-cluster on sessions; it tells apart clusters that share an AGB account.",
     ),
     Setting(
         "--log-format",

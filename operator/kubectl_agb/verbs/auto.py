@@ -18,5 +18,5 @@ Example:
 @click.command(epilog=_EPILOG)
 @which_options
 def command(**said: Any) -> None:
-    """Let the clock decide again, and say what it decides."""
+    """Let the clock decide again, and show what it decides."""
     change("auto", **said)

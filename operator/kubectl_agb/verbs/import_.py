@@ -10,8 +10,8 @@ _EPILOG = """
 It lists the sessions of the AGB account whose key is in AGB_API_KEY, at AGB_ENDPOINT. It leaves out those that an
 AgbSession of the cluster names, and those that an operator has made. It writes nothing.
 
-The AgbSessions only observe unless you pass --manage, and deleting one leaves its session alive. Where a namespace
-has no key of the operator's own, add spec.credentials.
+The AgbSessions only observe unless you pass --manage, and deleting one leaves its session alive. If the operator has
+no key of its own for the namespace, add spec.credentials.
 
 \b
 Examples:

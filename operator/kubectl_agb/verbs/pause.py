@@ -8,7 +8,7 @@ from .changes import change, time_options, which_options
 
 _EPILOG = """
 Without a time it sets paused: true and removes any override: it sleeps until somebody wakes it. With a time it sets an
-override, which lapses by itself.
+override, which ends by itself.
 
 \b
 Examples:
@@ -21,5 +21,5 @@ Examples:
 @time_options
 @which_options
 def command(**said: Any) -> None:
-    """Put sessions to sleep, for good or for a time."""
+    """Pause sessions, until further notice or for a limited time."""
     change("pause", **said)

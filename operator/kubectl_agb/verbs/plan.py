@@ -8,10 +8,10 @@ import click
 from ..options import Where, all_namespaces_option, cluster_options, output_option, selector_option, zone_option
 
 _EPILOG = """
-Without NAME and -l it is about all AgbSessions of the namespace; without a time, about the next seven days.
+Without NAME and -l it covers all AgbSessions of the namespace; without a time, the next seven days.
 
--f and --delete answer as if that were applied. Files that hold both AgbSessions and AgbPauseSchedules are taken for all
-there is, and no cluster is asked.
+-f and --delete answer as if that were applied. If the files hold both AgbSessions and AgbPauseSchedules, the plan is
+made from them alone, without a cluster.
 
 \b
 Examples:

@@ -13,7 +13,7 @@ _EPILOG: Final = """
 The rates are what one hour costs you. The HTML is one file that needs no network. Deleted AgbSessions are not in the
 report.
 
---asleep-for lists instead what has slept at least so long; all of it counts against the account's limit on sessions.
+--asleep-for lists instead the sessions that have slept at least this long; each counts against the account's limit.
 
 \b
 Examples:
@@ -46,7 +46,7 @@ Examples:
     help="What one hour asleep costs. [AGB_RATE_PAUSED]",
 )
 @click.option("--currency", metavar="TEXT", default="", help="The unit of the rates, such as EUR.")
-@click.option("--asleep-for", metavar="TIME", default="", help="List what has slept so long, such as 30d.")
+@click.option("--asleep-for", metavar="TIME", default="", help="List sessions that have slept this long, such as 30d.")
 @cluster_options
 @all_namespaces_option
 @output_option("csv", "html")
@@ -62,7 +62,7 @@ def command(
     output: str,
     **asked: Any,
 ) -> None:
-    """Say how long sessions ran and slept in a month, and what that saved."""
+    """Show how long sessions ran and slept in a month, and what that saved."""
     from ..errors import WrongUsage
     from ..reporting import Request, find_sleepers, sum_up, write_report, write_sleepers
 

@@ -8,7 +8,7 @@ from .changes import change, time_options, which_options
 
 _EPILOG = """
 Without a time it sets paused: false, and removes an override that says Paused; a schedule may still keep the session
-asleep (exit code 3). With a time it sets an override, which wins over schedules and lapses by itself.
+asleep (exit code 3). With a time it sets an override, which wins over schedules and ends by itself.
 
 \b
 Examples:
@@ -21,5 +21,5 @@ Examples:
 @time_options
 @which_options
 def command(**said: Any) -> None:
-    """Wake sessions, for good or for a time."""
+    """Wake sessions, until further notice or for a limited time."""
     change("resume", **said)

@@ -12,7 +12,7 @@ from ..options import Where, cluster_options, output_option, zone_option
 @zone_option
 @output_option()
 def command(name: str, namespace: str, context: str, zone_name: str, output: str) -> None:
-    """Say why a session is awake or asleep, until when, and how to change it."""
+    """Show why a session is awake or asleep, until when, and how to change it."""
     from ..asking import ask
     from ..chain import lines
     from ..output import say, write_object

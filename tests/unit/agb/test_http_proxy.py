@@ -92,7 +92,7 @@ async def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) ->
         ({"HTTPS_PROXY": f"socks5://me:{PASSWORD}@proxy:1080"}, "HTTPS_PROXY: a proxy of the kind socks5:// is not"),
         ({"SSL_CERT_FILE": "/none.pem"}, "SSL_CERT_FILE=/none.pem cannot be read: No such file or directory"),
         ({"SSL_CERT_FILE": __file__}, f"SSL_CERT_FILE={__file__}: there is no certificate in it"),
-        ({"SSL_CERT_DIR": "/none"}, "SSL_CERT_DIR=/none is no folder"),
+        ({"SSL_CERT_DIR": "/none"}, "SSL_CERT_DIR=/none is not a folder"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_told_by_the_variable(

@@ -171,7 +171,7 @@ def test_when_most_sessions_of_a_key_vanish_the_key_is_suspect_and_none_is_lost(
     assert after.status.session_id == ID
     assert "the key or the endpoint is suspect" in said(after)
     assert "Check that the key belongs to the account" in said(after)
-    assert said(after, "Paused") == "AGB's answers are not believed at present."
+    assert said(after, "Paused") == "The operator does not trust AGB's answers at present."
     assert decided.requeue == 60.0
 
 

@@ -303,7 +303,7 @@ def test_a_session_that_never_stays_paused_is_stalled_until_it_does_and_not_by_t
         "Paused": ("False", "Pausing"),
         "Stalled": ("True", "UnexpectedState"),
     }
-    assert "does not stay so. Ask AGB's support." in said(story.session)
+    assert "does not stay that way. Ask AGB's support." in said(story.session)
     story.look("PAUSING", at=71)
     assert story.session.status == stalled, "the next try does not hide that the earlier ones came to nothing"
 
@@ -736,5 +736,5 @@ def test_no_status_at_all_is_unexpected_too() -> None:
     story.look("", at=0)
 
     assert conditions(story.session)["Ready"] == ("False", "UnexpectedState")
-    assert "AGB gives no status." in said(story.session)
+    assert "AGB reports no status." in said(story.session)
     assert conditions(story.session)["Paused"] == ("Unknown", "UnexpectedState")
