@@ -476,26 +476,6 @@ async def test_what_a_list_says_counts_although_its_numbers_have_gone_back() -> 
         await world.ready("Paused", within=60.0)
 
 
-async def test_an_ambiguous_create_and_a_moved_secret_say_what_may_be_left() -> None:
-    async with World() as world:
-        world.control.add_key(OTHER)
-        world.cluster.put_secret(NAMESPACE, "moved", apiKey=OTHER)
-        world.control.add_fault(LostAnswer(), endpoint="createSession", count=1)
-        world.apply(imageId=IMAGE)
-        await world.until(lambda: world.calls("createSession") == 1, every=0.001)
-        lists = world.control.add_fault(HttpError(status=503), endpoint="ListSession")
-        world.patch(credentials={"secretRef": {"name": "moved"}})
-        world.control.remove_fault(lists)
-        await world.ready("Running", within=600.0)
-
-        ours = world.status()["sessionId"]
-        left = [s for s in world.live() if s["sessionId"] != ours]
-        events = [event.message for event in world.cluster.events if event.reason == "SessionMayBeLeft"]
-        assert len(left) == 1
-        assert len(events) == 1
-        assert world.session().uid in events[0]
-
-
 async def test_a_typo_in_the_secret_blocks_no_deletion() -> None:
     async with World() as world:
         await fleet(world, 1)

@@ -41,9 +41,11 @@ class Creation:
         except AgbError as error:
             remembered.create_sent_at = self.clock.now() if error.outcome_unknown else None
             raise
+        remembered.created_with = seen_with = client.witness(answer.session_id)
         remembered.called_at = self.clock.now()
         given = replace(given, now=self.clock.wall())
-        return finish(given, created(given, session_id=answer.session_id, request_id=answer.request_id))
+        draft = created(given, session_id=answer.session_id, request_id=answer.request_id, seen_with=seen_with)
+        return finish(given, draft)
 
     async def end_duplicate(self, given: Input, client: SessionClient) -> None:
         """Take the first session found one step nearer to its end.
@@ -68,7 +70,13 @@ def unreported(given: Input, remembered: Remembered) -> Plan | None:
     if answer is None or given.session.session_id:
         return None
     # A changed spec may have been in the way: the labels are those of the one before, so they are set again.
-    draft = created(given, session_id=answer.session_id, request_id=answer.request_id, labelled=False)
+    draft = created(
+        given,
+        session_id=answer.session_id,
+        request_id=answer.request_id,
+        seen_with=remembered.created_with,
+        labelled=False,
+    )
     return finish(given, draft)
 
 

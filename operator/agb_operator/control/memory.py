@@ -83,6 +83,8 @@ class Remembered:
     create_sent_at: float | None = None
     intent_is_ours: bool = False
     created: Created | None = None
+    created_with: str = ""
+    """Names the key that it was created with."""
     labels_set: bool = False
     """SetLabel was called for the session."""
     labels: Mapping[str, str] | None = None
@@ -241,6 +243,10 @@ class Memory:
     def misses(self, session: AgbSession) -> bool:
         """Tell whether the last look at a resource's session found none."""
         return self.of(session).missing_looks > 0
+
+    def note_disagreement(self, session: AgbSession) -> None:
+        """Begin the count of looks that find nothing anew: the key that saw the session did not say so, too."""
+        self.of(session).missing_looks = 0
 
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
         """Tell whether the key has seen a session of the key that last saw a resource's."""

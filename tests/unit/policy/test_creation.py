@@ -47,7 +47,7 @@ def decide(session: AgbSession, *found: Observation, recalled: Recalled = NOTHIN
 def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
     """Give what is written once createSession has answered."""
     about = given(session, later(at))
-    return finish(about, created(about, session_id="session-7", request_id=request_id))
+    return finish(about, created(about, session_id="session-7", request_id=request_id, seen_with="w1"))
 
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
