@@ -271,6 +271,7 @@ async def test_a_session_lost_under_a_new_key_is_believed_once_that_key_sees_ano
         await asyncio.sleep(120)
         world.control.add_key(OTHER, shares_with=KEY)
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=OTHER)
+        world.control.revoke_key(KEY)  # it cannot say so, too
         world.control.act(sessions["s0"], "vanish")
 
         await world.until(lambda: world.status("s0").get("sessionId") not in (None, sessions["s0"]), within=600.0)
