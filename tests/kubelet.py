@@ -1,8 +1,10 @@
 """What the kubelet does for the operator's pod: restart it when it ends or fails its probe."""
 
+import os
+import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +47,16 @@ class Kubelet:
         """Ask the operator to end, as a rolling update does, and return its exit code; it is started again."""
         with self._lock:
             return self.operator.stop()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the operator do nothing until the `with` block ends, and ask it nothing."""
+        with self._lock:
+            os.kill(self.operator.pid, signal.SIGSTOP)
+            try:
+                yield
+            finally:
+                os.kill(self.operator.pid, signal.SIGCONT)
 
     def _watch(self) -> None:
         failures = 0

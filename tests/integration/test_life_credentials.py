@@ -159,8 +159,9 @@ async def test_while_a_secret_cannot_be_read_the_key_from_before_serves_all_at_o
             "it is a JSON Web Token",
         ),
         ({"apiKey": '{"apiKey":"k"}'}, "CredentialsInvalid", "it is JSON, not an API key."),
+        ({"apiKey": "-----BEGIN PRIVATE KEY-----"}, "CredentialsInvalid", "it is PEM, not an API key."),
     ],
-    ids=["no Secret", "another entry", "empty", "two lines", "token", "json"],
+    ids=["no Secret", "another entry", "empty", "two lines", "token", "json", "PEM"],
 )
 async def test_a_secret_that_cannot_be_used_is_described_and_its_repair_noticed(
     entries: dict[str, str] | None, reason: str, says: str

@@ -123,7 +123,7 @@ async def test_a_key_of_another_account_sees_nothing_and_none_is_taken_for_lost(
             await world.ready("CredentialsInvalid", name, within=300.0)
         message = world.condition("Ready", "s0")["message"]
         assert "it seems to belong to another account" in message
-        assert "Put a key of the session's account back" in message
+        assert "Put back a key of the session's account" in message
         await asyncio.sleep(3600.0)
         assert {world.reason(name) for name in names} == {"CredentialsInvalid"}
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=KEY)

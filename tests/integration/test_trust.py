@@ -84,6 +84,7 @@ async def test_a_new_resource_takes_over_no_session_of_another_though_the_list_i
 async def test_a_list_that_is_behind_causes_no_second_pause_and_is_not_repeated_to_people() -> None:
     async with World(transition=2.0) as world:
         sessions = await fleet(world, 20)
+        await asyncio.sleep(30)  # what the list is behind with then, is that the sessions run
         world.control.add_fault(StaleList(seconds=12.0), endpoint="ListSession")
         for name in sessions:
             world.patch(name, paused=True)
@@ -270,6 +271,7 @@ async def test_a_session_lost_under_a_new_key_is_believed_once_that_key_sees_ano
         await asyncio.sleep(120)
         world.control.add_key(OTHER, shares_with=KEY)
         world.cluster.put_secret(NAMESPACE, SECRET, apiKey=OTHER)
+        world.control.revoke_key(KEY)  # it cannot say so, too
         world.control.act(sessions["s0"], "vanish")
 
         await world.until(lambda: world.status("s0").get("sessionId") not in (None, sessions["s0"]), within=600.0)
@@ -474,26 +476,6 @@ async def test_what_a_list_says_counts_although_its_numbers_have_gone_back() -> 
         world.cluster.relist()
 
         await world.ready("Paused", within=60.0)
-
-
-async def test_an_ambiguous_create_and_a_moved_secret_say_what_may_be_left() -> None:
-    async with World() as world:
-        world.control.add_key(OTHER)
-        world.cluster.put_secret(NAMESPACE, "moved", apiKey=OTHER)
-        world.control.add_fault(LostAnswer(), endpoint="createSession", count=1)
-        world.apply(imageId=IMAGE)
-        await world.until(lambda: world.calls("createSession") == 1, every=0.001)
-        lists = world.control.add_fault(HttpError(status=503), endpoint="ListSession")
-        world.patch(credentials={"secretRef": {"name": "moved"}})
-        world.control.remove_fault(lists)
-        await world.ready("Running", within=600.0)
-
-        ours = world.status()["sessionId"]
-        left = [s for s in world.live() if s["sessionId"] != ours]
-        events = [event.message for event in world.cluster.events if event.reason == "SessionMayBeLeft"]
-        assert len(left) == 1
-        assert len(events) == 1
-        assert world.session().uid in events[0]
 
 
 async def test_a_typo_in_the_secret_blocks_no_deletion() -> None:

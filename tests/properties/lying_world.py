@@ -117,11 +117,18 @@ class LyingWorld(RoughWorld):
         """Do as the messages say: confirm that a session is lost, or let one be that no key of ours reaches."""
         there = self.ours()
         for session in self.resources():
-            if not session.session_id or session.session_id in there:
+            if session.session_id in there:
                 continue
             stalled, ready = session.status.condition("Stalled"), session.status.condition("Ready")
+            blocked = session.deleting and stalled is not None and stalled.reason == "DeletionBlocked"
+            if not session.session_id:
+                left = [s for s in self.live() if s["labels"].get(UID) == session.uid]
+                if blocked and not left:  # they looked for the label that the message names
+                    self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
+                    self.note_policies()
+                continue
             strayed = any(s["sessionId"] == session.session_id for s in self.live())
-            if session.deleting and stalled is not None and stalled.reason == "DeletionBlocked" and strayed:
+            if blocked and strayed:
                 self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
                 self.note_policies()
             elif ready is not None and "confirm-lost" in ready.message and not strayed:

@@ -56,8 +56,11 @@ class Cluster:
         until_established(self.kubectl, f"--filename={CRD_FILE}")
 
     @contextmanager
-    def tenant(self, kubeconfig: Path | None = None) -> Iterator[tuple[Tenant, Kubelet]]:
-        """A namespace with a running session `s`, and an operator of its own that a kubelet looks after."""
+    def tenant(self, *flags: str, kubeconfig: Path | None = None) -> Iterator[tuple[Tenant, Kubelet]]:
+        """A namespace with a running session `s`, and an operator of its own that a kubelet looks after.
+
+        The operator's Lease is in that namespace, unless `flags` say otherwise.
+        """
         made = Tenant(kubectl=self.kubectl, control=self.simulator.control, audit=self.plane.audit_events(), key=KEY)
         number = next(self._numbers)
         own = kubeconfig or self.plane.kubeconfig_for_user(OPERATOR, self.folder / f"kubeconfig-{number}")
@@ -65,7 +68,7 @@ class Cluster:
         def start() -> Operator:
             return Operator(
                 f"--namespace={made.namespace}",
-                f"--lease-namespace={made.namespace}",
+                *(flags or (f"--lease-namespace={made.namespace}",)),
                 "--resync=5s",
                 kubeconfig=own,
                 endpoint=self.simulator.endpoint,
@@ -162,6 +165,19 @@ def test_a_watch_that_has_expired_is_begun_anew_by_a_list(cluster: Cluster) -> N
             tenant.must("annotate", "agbsession", "s", f"example.com/change={number}", "--overwrite")
         cluster.served(tenant, kubelet)
         assert [e for e in lists.read_new() if e.verb in ("list", "watch") and e.resource == "agbsessions"]
+
+
+def test_a_resource_that_is_deleted_while_the_watch_is_down_is_no_ghost_after_it(cluster: Cluster) -> None:
+    # Without a Lease, so that standing still for a moment does not end it.
+    with cluster.tenant("--no-leader-election") as (tenant, kubelet):
+        tenant.apply("waits", sessionId=tenant.status("s")["sessionId"])
+        eventually(lambda: tenant.ready("waits").get("reason") == "SessionConflict")
+        with kubelet.standing_still():
+            cluster.plane.stop_apiserver()
+            cluster.plane.start_apiserver()
+            tenant.must("delete", "agbsession", "s")
+        tenant.wait("waits", "Ready", seconds=90)  # the next comparison of all names is minutes away
+        assert kubelet.restarts == 0
 
 
 def test_the_api_server_throttles_the_operator(cluster: Cluster) -> None:
@@ -269,7 +285,7 @@ def test_a_token_that_is_no_longer_valid_is_replaced_from_its_file(cluster: Clus
     content = yaml.safe_load(kubeconfig.read_text())
     content["users"][0]["user"] = {"tokenFile": str(token_file)}
     kubeconfig.write_text(yaml.safe_dump(content))
-    with cluster.tenant(kubeconfig) as (tenant, kubelet):
+    with cluster.tenant(kubeconfig=kubeconfig) as (tenant, kubelet):
         cluster.must("delete", "secret", "first", "--namespace=operator")
         time.sleep(12.0)  # the API server remembers a token that it has checked for ten seconds
         put_token("second")

@@ -28,7 +28,7 @@ from agb_operator.policy import on_error as errors
 from agb_operator.policy.intent import NO_SCHEDULES, Intent, Subject
 from agb_operator.policy.intent import decide as decide_intent
 from agb_operator.policy.plan import QUESTIONS, Action, Input, Plan, Recalled
-from agb_operator.policy.proof import Evidence, Others
+from agb_operator.policy.proof import Evidence, Former, Others
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NOTHING = Recalled()
@@ -191,6 +191,8 @@ def plan(session: AgbSession, look: Observation, *, now: datetime = NOW, recalle
                 about = replace(about, found=())
             case Action.READ_LABELS:
                 about = replace(about, evidence=replace(about.evidence, labels=ours(session).labels))
+            case Action.ASK_FORMER:
+                about = replace(about, evidence=replace(about.evidence, former=Former.SILENT))
             case _:
                 about = replace(about, evidence=replace(about.evidence, others=Others.NONE))
         decided = policy.decide(about)

@@ -1,16 +1,14 @@
 """Which API key a resource may use, and the account that goes with it.
 
-Owns the Secrets that were read (for a short time) and one client for each key, within that key's limits: here alone is
-known which keys AGB refuses. A resource uses the Secret it names, in its own namespace; one that names none uses the
-operator's own key, in the namespaces the administrator listed and nowhere else. The last key that a Secret held is kept
-for deletions: a namespace's deletion often removes the Secret first.
+Owns the Secrets that were read (for a short time). A resource uses the Secret it names, in its own namespace; one that
+names none uses the operator's own key, in the namespaces the administrator listed and nowhere else. The last key that a
+Secret held is kept for deletions: a namespace's deletion often removes the Secret first. A key that was replaced serves
+on as a witness of what it alone has seen.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from functools import partial
-from math import inf
 from typing import Final
 
 from ..model.budget import Budget
@@ -27,6 +25,7 @@ from ..model.errors import (
 )
 from ..model.resource import AgbSession, ObjectKey, SecretRef
 from ..shares import Shares
+from .accounts import Accounts
 from .api_key import ApiKey
 from .client import SessionClient
 from .guard import Guard, Guards
@@ -51,39 +50,38 @@ _READS: Final = 12
 EVERYWHERE: Final = "*"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Account:
-    """What goes with a key."""
-
-    client: SessionClient
-    guard: Guard
-
-
 @dataclass(kw_only=True, slots=True, eq=False)
 class Credentials:
     """Gives each resource its account."""
 
     secrets: SecretReader
     """Reads Secrets."""
-    open_client: Callable[[ApiKey, Guard], SessionClient]
+    open_client: InitVar[Callable[[ApiKey, Guard], SessionClient]]
     """Gives the calls of a key, within the limits of its guard."""
-    guards: Guards
+    guards: InitVar[Guards]
     own_key: ApiKey | None
     """The operator's key (`AGB_API_KEY`), None without one."""
     own_key_namespaces: InitVar[Collection[str]]
     """Where resources may use it; `*` is everywhere."""
     clock: Clock
-    on_key: Callable[[ApiKey], None]
+    on_key: InitVar[Callable[[ApiKey], None]]
     """Told of every key before its first use, so that logs can redact it."""
     _own_key_namespaces: frozenset[str] = field(init=False)
     _entries: dict[tuple[str, SecretRef], Entry] = field(init=False, default_factory=dict)
     _tries: dict[str, Budget] = field(init=False, default_factory=dict)
     _rereads: dict[str, Budget] = field(init=False, default_factory=dict)
     _reads: Shares = field(init=False, default_factory=lambda: Shares(_READS))
-    _accounts: dict[ApiKey, _Account] = field(init=False, default_factory=dict)
+    _accounts: Accounts = field(init=False)
 
-    def __post_init__(self, own_key_namespaces: Collection[str]) -> None:
+    def __post_init__(
+        self,
+        open_client: Callable[[ApiKey, Guard], SessionClient],
+        guards: Guards,
+        own_key_namespaces: Collection[str],
+        on_key: Callable[[ApiKey], None],
+    ) -> None:
         self._own_key_namespaces = frozenset(own_key_namespaces)
+        self._accounts = Accounts(open_client=open_client, guards=guards, on_key=on_key, on_refused=self._note_refusal)
 
     async def client_of(self, session: AgbSession) -> SessionClient:
         """Give the account a resource may use.
@@ -95,7 +93,7 @@ class Credentials:
             ApiUnavailable: the Secret cannot be read at present and no key is known from before.
         """
         if session.secret is None:
-            return self._client(self._own(session.key.namespace), session.key.namespace)
+            return self._accounts.client(self._own(session.key.namespace), session.key.namespace)
         entry = self._entries.setdefault((session.key.namespace, session.secret), Entry())
         if self._is_due(entry) and not (entry.lock.locked() and self._serves_on(entry)):
             async with entry.lock:
@@ -107,9 +105,9 @@ class Credentials:
             raise ApiUnavailable(
                 f"Secret {session.secret.name} could not be read yet.", retry_after=entry.retry_at - self.clock.now()
             )
-        if session.deleting and entry.before is not None and self._refused_since(entry) is not None:
-            return self._client(entry.before, session.key.namespace)
-        client = self._client(entry.key, session.key.namespace)
+        if session.deleting and entry.before is not None and self._accounts.refused_since(entry.key) is not None:
+            return self._accounts.client(entry.before, session.key.namespace)
+        client = self._accounts.client(entry.key, session.key.namespace)
         self._check_budget(entry.key, session.key.namespace)
         return client
 
@@ -128,43 +126,39 @@ class Credentials:
         else:
             entry = self._entries.get((session.key.namespace, session.secret), Entry())
             key, problem = entry.key, entry.problem
-        account = self._accounts.get(key) if key is not None else None
-        return (account.guard.standing if account is not None else None), problem.message if problem else ""
+        return self._accounts.standing(key), problem.message if problem else ""
+
+    def witness_of(self, session: AgbSession) -> SessionClient | None:
+        """Give the account of the key that a resource's status names, if that is in memory and AGB accepts it."""
+        witness = session.witness
+        return None if witness is None else self._accounts.named(witness, session.key.namespace)
 
     def open_breakers(self) -> Mapping[str, int]:
         """Count the breakers that hold somebody's requests back, by kind."""
-        known = [guard.standing for guard in self._in_use()]
-        return {
-            "credentials": sum(standing.key.open_since is not None for standing in known),
-            "account": sum(standing.account.open_since is not None for standing in known),
-            "endpoint": int(bool(known) and self.guards.endpoint.is_dead),
-        }
+        return self._accounts.open_breakers(self._in_use())
 
     def rate_limit(self) -> float:
         """Give the lowest rate that holds a key's calls back, in calls a second; infinite while none does."""
-        return min((guard.bucket.bound for guard in self._in_use()), default=inf)
+        return self._accounts.rate_limit(self._in_use())
 
-    def _in_use(self) -> list[Guard]:
-        """Give the guards of all keys but those that are kept for deletions alone."""
-        keys = {entry.key for entry in self._entries.values()} | {self.own_key}
-        return [account.guard for key, account in self._accounts.items() if key in keys]
+    def _in_use(self) -> set[ApiKey | None]:
+        """Give all keys but those that are kept for deletions, or for what they alone have seen."""
+        return {entry.key for entry in self._entries.values()} | {self.own_key}
 
-    def retain(self, used: Collection[tuple[str, SecretRef | None]]) -> None:
-        """Forget the Secrets and accounts that no resource uses any more.
-
-        Args:
-            used: namespaces, each with a Secret in it, or None for the operator's own key.
-        """
-        for unused in self._entries.keys() - set(used):
+    def retain(self, sessions: Iterable[AgbSession]) -> None:
+        """Forget the Secrets and accounts that none of these resources, which are all there are, needs any more."""
+        known = list(sessions)
+        used = {(session.key.namespace, session.secret) for session in known}
+        for unused in self._entries.keys() - used:
             del self._entries[unused]
-        entries = self._entries.values()
-        keys = {entry.key for entry in entries} | {entry.before for entry in entries}
+        keys = {key for entry in self._entries.values() for key in (entry.key, entry.before)}
         if any(secret is None for _, secret in used):
-            keys |= {self.own_key}
-        for key in self._accounts.keys() - keys:
-            del self._accounts[key]
-        for account in self._accounts.values():
-            account.guard.standing.namespaces &= {namespace for namespace, _ in used}
+            keys.add(self.own_key)
+        self._accounts.retain(
+            keys,
+            witnesses=(session.witness for session in known if session.witness is not None),
+            namespaces={namespace for namespace, _ in used},
+        )
         for budgets in (self._tries, self._rereads):
             for namespace in [each for each, budget in budgets.items() if budget.is_full(self.clock.now())]:
                 del budgets[namespace]
@@ -184,24 +178,14 @@ class Credentials:
             )
         return self.own_key
 
-    def _client(self, key: ApiKey, namespace: str) -> SessionClient:
-        account = self._accounts.get(key)
-        if account is None:
-            self.on_key(key)
-            guard = self.guards.new(key.fingerprint, on_refused=partial(self._note_refusal, key))
-            account = self._accounts[key] = _Account(client=self.open_client(key, guard), guard=guard)
-        account.guard.standing.namespaces |= {namespace}
-        return account.client
-
-    def _note_refusal(self, key: ApiKey) -> None:
-        account = self._accounts.get(key)
-        for namespace in account.guard.standing.namespaces if account is not None else ():
+    def _note_refusal(self, namespaces: frozenset[str]) -> None:
+        for namespace in namespaces:
             self._tries.setdefault(namespace, Budget(burst=TRIES, refill=TRY_REFILL)).spend(self.clock.now())
 
     def _check_budget(self, key: ApiKey, namespace: str) -> None:
         """Raise if trying a key that may be none would be one try too many of the namespace."""
-        standing, tries = self._accounts[key].guard.standing, self._tries.get(namespace)
-        if tries is None or (standing.is_proven and standing.key.open_since is None):
+        standing, tries = self._accounts.standing(key), self._tries.get(namespace)
+        if tries is None or (standing is not None and standing.is_proven and standing.key.open_since is None):
             return
         if rest := tries.rest(self.clock.now()):
             raise Throttled(
@@ -211,24 +195,20 @@ class Credentials:
 
     def _may_read(self, entry: Entry, namespace: str) -> bool:
         """Take a read off the namespace's budget; a first read, and those of a key that AGB accepts, are free."""
-        account = self._accounts.get(entry.key) if entry.key is not None else None
-        is_proven = account is not None and account.guard.standing.is_proven
+        standing = self._accounts.standing(entry.key)
+        is_proven = standing is not None and standing.is_proven
         if entry.read_at == float("-inf") or (is_proven and self._serves_on(entry)):
             return True
         budget = self._rereads.setdefault(namespace, Budget(burst=REREADS, refill=REREAD_REFILL))
         return budget.may_spend(self.clock.now())
 
-    def _refused_since(self, entry: Entry) -> float | None:
-        account = self._accounts.get(entry.key) if entry.key is not None else None
-        return account.guard.standing.key.open_since if account is not None else None
-
     def _outdated(self, entry: Entry) -> bool:
-        refused_since = self._refused_since(entry)
+        refused_since = self._accounts.refused_since(entry.key)
         return refused_since is not None and entry.read_at <= refused_since
 
     def _serves_on(self, entry: Entry) -> bool:
         """Tell whether nothing is known against the key from before."""
-        return entry.key is not None and entry.problem is None and self._refused_since(entry) is None
+        return entry.key is not None and entry.problem is None and self._accounts.refused_since(entry.key) is None
 
     def _is_due(self, entry: Entry) -> bool:
         now = self.clock.now()
@@ -278,7 +258,7 @@ class Credentials:
             text = "it is not text" if isinstance(exc, UnicodeDecodeError) else str(exc)
             entry.problem = CredentialsRejected(f"Entry {ref.entry} of {where} cannot be used: {text}")
             return
-        if entry.key not in (None, key) and self._refused_since(entry) is None:
+        if entry.key not in (None, key) and self._accounts.refused_since(entry.key) is None:
             entry.before = entry.key
         entry.key = key
 

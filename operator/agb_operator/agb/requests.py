@@ -111,7 +111,7 @@ class _Client:
                 request_id=reply.request_id,
                 outcome_unknown=True,
             )
-        return Created(session_id=session_id, request_id=reply.request_id)
+        return Created(session_id=session_id, request_id=reply.request_id, seen_with=self.witness(session_id))
 
     async def pause(self, session_id: str) -> Accepted:
         return await self._act(Call.PAUSE, session_id)

@@ -3,22 +3,26 @@
 What it is worth is said by `policy.proof`; whether it is asked for, by the policy.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..agb.batching import BatchedObserver
 from ..agb.client import SessionClient
+from ..agb.credentials import Credentials
 from ..agb.pages import PageWalk
 from ..model.clock import Clock
-from ..model.errors import ApiUnavailable, TerminalError
+from ..model.errors import AgbError, ApiUnavailable, NotLeading, TerminalError
 from ..model.resource import UID_LABEL, AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import Phase
 from ..policy.creation import living
 from ..policy.plan import Action, Input
-from ..policy.proof import Evidence, Others, contradicts_a_call, release_was_taken
+from ..policy.proof import Evidence, Former, Others, contradicts_a_call, release_was_taken
 from .memory import SUSPICIOUS, Memory, Remembered
 from .store import Store
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -27,6 +31,8 @@ class Gatherer:
 
     store: Store
     memory: Memory
+    credentials: Credentials
+    """Has the keys from before."""
     observer: BatchedObserver
     """Looks at sessions."""
     clock: Clock
@@ -58,7 +64,26 @@ class Gatherer:
         """Ask what the policy wants to know of the session, or of the key."""
         if question == Action.ASK_OTHERS:
             return await self._others(given, client)
+        if question == Action.ASK_FORMER:
+            return await self._former(given)
         return await self._labelled(given, given.session.session_id, client)
+
+    async def _former(self, given: Input) -> Input:
+        """Look with the key that saw the session."""
+        session, former = given.session, Former.SILENT
+        client = self.credentials.witness_of(session)
+        if client is not None:
+            try:
+                seen = await client.observe(session.session_id)
+            except NotLeading:
+                raise
+            except AgbError as error:
+                logger.debug("%s: the key from before cannot look: %s", session.key, error.message)
+            else:
+                former = Former.MISSES if seen.state == SessionState.NOT_FOUND else Former.SEES
+        if former != Former.MISSES:
+            self.memory.note_disagreement(session)
+        return replace(given, evidence=replace(given.evidence, former=former))
 
     async def _others(self, given: Input, client: SessionClient) -> Input:
         """Look at other sessions that the key saw, until it sees one, or as many have vanished as make it suspect.
@@ -96,8 +121,9 @@ class Gatherer:
         session = given.session
         if not remembered.intent_is_ours and remembered.create_sent_at is None:
             remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
-        listed = await self._listed(session, client)
+        client, listed = await self._looked_for(session, client)
         found: Sequence[Observation] = [seen for seen in living(listed) if seen.session_id != session.session_id]
+        given = replace(given, evidence=replace(given.evidence, looked_up_by=client.witness(session.uid)))
         if found:
             given = await self._labelled(given, found[0].session_id, client)
         if found and session.session_id:
@@ -110,7 +136,20 @@ class Gatherer:
         labels = await client.get_labels(session_id)
         uid = labels.get(UID_LABEL, "")
         lives = uid != given.session.uid and self.store.lives(uid)
-        return replace(given, evidence=replace(given.evidence, labels=labels, owner_lives=lives))
+        evidence = replace(given.evidence, labels=labels, owner_lives=lives, found_by=client.witness(session_id))
+        return replace(given, evidence=evidence)
+
+    async def _looked_for(
+        self, session: AgbSession, client: SessionClient
+    ) -> tuple[SessionClient, Sequence[Observation]]:
+        """List what carries the resource's UID, with the key that sent its createSession if that can look."""
+        sender = None if session.session_id else self.credentials.witness_of(session)
+        if sender not in (None, client):
+            try:
+                return sender, await self._listed(session, sender)
+            except TerminalError as error:
+                logger.debug("%s: the key that sent the create cannot look: %s", session.key, error.message)
+        return client, await self._listed(session, client)
 
     async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
         found: dict[str, Observation] = {}

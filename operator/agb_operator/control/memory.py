@@ -266,6 +266,10 @@ class Memory:
         """Tell whether the last look at a resource's session found none."""
         return self.of(session).missing_looks > 0
 
+    def note_disagreement(self, session: AgbSession) -> None:
+        """Begin the count of looks that find nothing anew: the key that saw the session did not say so, too."""
+        self.of(session).missing_looks = 0
+
     def key_is_proven(self, session: AgbSession, client: SessionClient) -> bool:
         """Tell whether the key has seen a session of the key that last saw a resource's."""
         of_key, session_id = self._by_key.get(client), session.session_id

@@ -62,7 +62,7 @@ class Resync:
         """Go on with rounds until cancelled; the first one begins at once, since much may have changed meanwhile."""
         async with asyncio.TaskGroup() as looks:
             while True:
-                self.credentials.retain({(s.key.namespace, s.secret) for s in self.store})
+                self.credentials.retain(self.store)
                 for credential, sessions in self._settled().items():
                     if credential not in self._under_way:
                         self._under_way.add(credential)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from .fields import mapping_in, number_in, seconds_in, text_in
 from .override import Override, read_override
-from .status import SessionStatus, parse_timestamp
+from .status import OperationType, SessionStatus, parse_timestamp
 from .status_json import status_from_dict
 
 GROUP: Final = "agb.cloud"
@@ -53,6 +53,14 @@ class SecretRef(NamedTuple):
 
     name: str
     entry: str
+
+
+class Witness(NamedTuple):
+    """A key as a status names it, without giving it away (see `agb.api_key`)."""
+
+    subject: str
+    """A session, or the UID of a resource: the name is for it alone."""
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +102,15 @@ class AgbSession:
     def session_id(self) -> str:
         """The session this resource speaks of: adopted by the spec, or created and noted in the status."""
         return self.adopted_id or self.status.session_id
+
+    @property
+    def witness(self) -> Witness | None:
+        """The key that last saw the session, or that sent the createSession of which nothing is known yet."""
+        if self.session_id:
+            return Witness(self.session_id, self.status.seen_with) if self.status.seen_with else None
+        last = self.status.operation
+        sent = last is not None and last.is_running(OperationType.CREATE) and last.attempts > 0
+        return Witness(self.uid, last.sent_with) if last is not None and sent and last.sent_with else None
 
     @property
     def asks(self) -> tuple[object, ...]:

@@ -69,7 +69,8 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Created:
-    """The API has created a session: its id, and the API's name for the call."""
+    """The API has created a session: its id, the API's name for the call, and the name of the key that sent it."""
 
     session_id: str
     request_id: str
+    seen_with: str

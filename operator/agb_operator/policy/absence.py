@@ -85,6 +85,8 @@ def _doubt(given: Input) -> Draft | None:
             return None
         case Absence.UNVOUCHED:
             return Draft(action=Action.ASK_OTHERS)
+        case Absence.FORMER_UNASKED:
+            return Draft(action=Action.ASK_FORMER)
         case Absence.TOO_EARLY:
             return Draft(requeue=max(BELIEVE_AFTER - given.recalled.missing_for, 1.0))
         case Absence.OTHER_KEY:

@@ -1,7 +1,8 @@
 """How a session comes into being for a resource that has none yet, never twice; pure.
 
 The steps, each a pass of its own: finalizer (in `decide`), intent in the status (its write is guarded by
-resourceVersion), look-up by the label that holds the resource's UID, createSession, and the new id in the status.
+resourceVersion), look-up by the label that holds the resource's UID, createSession, and the new id in the status. The
+look-up counts with the key that the intent names: another one may open another account.
 `attempts` of the Create operation is raised by the intent, so a count above zero means: a createSession may have
 been sent. Where two of them may have taken effect the status says so until a look-up has shown that none is left over;
 what is left over is a duplicate, and is ended.
@@ -15,9 +16,9 @@ from ..model.event import Event
 from ..model.resource import UID_LABEL, AgbSession
 from ..model.states import Created, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
-from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW, SUSPECT
+from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Absence, Ownership
+from .proof import Absence, Ownership, was_looked_for
 from .wording import begun, of_look, of_no_look
 
 
@@ -45,27 +46,42 @@ def creation_step(given: Input) -> Draft:
     unsure = since_create is not None and since_create < LABELS_SHOW
     if unsure:
         return Draft(requeue=LOOK_UP_AGAIN)
-    left = _left_with_another_key(given)
+    left = _may_be_left(given)
     if session.deleting:
-        return Draft(action=Action.REMOVE_FINALIZER, events=left)
+        return _left_with_another_key(given, left) if left else Draft(action=Action.REMOVE_FINALIZER)
     if session.observe_only:
         return _nothing_to_observe(given)
-    if not needs_lookup(session) or since_create is not None or left:
+    if not needs_lookup(session) or since_create is not None or _names_another_key(given):
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
-        return replace(_intent(given), events=left)
+        return _intent(given, left)
     return Draft(action=Action.CREATE)  # what it brings is said by `created`
 
 
-def _left_with_another_key(given: Input) -> tuple[Event, ...]:
-    """Say that a create may have taken effect in an account in which this key cannot look."""
-    last, sender = given.session.status.operation, given.evidence.sender
-    if last is None or not needs_lookup(given.session) or last.sent_with in ("", sender):
-        return ()
-    text = (
-        "A session may have been created with the previous API key; the present key cannot see that account. "
-        f"If there is a session with the label {UID_LABEL}={given.session.uid}, end it there."
+def _names_another_key(given: Input) -> bool:
+    """Tell whether the createSession in question was sent with another key than the present one."""
+    last = given.session.status.operation
+    return last is not None and needs_lookup(given.session) and last.sent_with not in ("", given.evidence.sender)
+
+
+def _may_be_left(given: Input) -> str:
+    """Say that a create may have taken effect in an account that cannot be looked into; "" where it can."""
+    if not needs_lookup(given.session) or was_looked_for(given.session, given.evidence):
+        return ""
+    return (
+        "A session may have been created with the previous API key. The operator no longer has that key, or AGB "
+        "refuses it, so it cannot look into that account. If there is a session with the label "
+        f"{UID_LABEL}={given.session.uid}, end it there."
     )
-    return (Event(reason="SessionMayBeLeft", message=text, warning=True),)
+
+
+def _left_with_another_key(given: Input, left: str) -> Draft:
+    ready = ConditionDraft(
+        status=Truth.FALSE,
+        reason=Reason.CREDENTIALS_INVALID,
+        message=f"{left} Or put that key back, and the operator ends it.",
+    )
+    draft = of_no_look(given, ready, paused="Whether there is a session is not known.")
+    return replace(draft, stalled=True, blocks=True, warns=True, requeue=SECRET_RECHECK)
 
 
 def _list_not_believed(given: Input, stranger: Observation) -> Draft:
@@ -79,18 +95,21 @@ def _list_not_believed(given: Input, stranger: Observation) -> Draft:
     return replace(draft, reconciling=True, blocks=True, warns=True, requeue=SUSPECT)
 
 
-def _intent(given: Input) -> Draft:
+def _intent(given: Input, left: str) -> Draft:
+    """State the intent; `left` is said with it, and remains in the operation's message."""
     last = given.session.status.operation
     attempts = last.attempts if last is not None and last.type == OperationType.CREATE else 0
     operation = replace(begun(given, OperationType.CREATE, attempts=attempts + 1), sent_with=given.evidence.sender)
     if last is not None and last.is_running(OperationType.CREATE):
-        operation = replace(operation, message=last.message)
+        operation = replace(operation, message=f"{last.message} {left}".strip())
     reason, text = Reason.CREATING, "AGB is asked for a session."
     if last is not None and last.type == OperationType.CREATE and given.is_late(last):
         reason = Reason.CREATE_FAILED
         text = "No session was created within spec.timeout. The operator keeps trying; if it lasts, ask AGB's support."
+    text = f"{text} {left}".strip()
     draft = _creating(given, reason, text, paused="There is no session yet.", operation=operation)
-    return replace(draft, requeue=0.0)
+    events = (Event(reason="SessionMayBeLeft", message=left, warning=True),) if left else ()
+    return replace(draft, requeue=0.0, events=events)
 
 
 def _creating(given: Input, reason: Reason, message: str, *, paused: str, **fields: Any) -> Draft:
@@ -151,6 +170,7 @@ def created(given: Input, answer: Created, *, labelled: bool = True) -> Draft:
         answer.session_id,
         request_id=answer.request_id,
         may_have_duplicates=given.session.status.create_attempts > 1,
+        seen_with=answer.seen_with,
         labels=given.session.labels if labelled else None,
     )
     text = f"Created session {answer.session_id} from image {given.session.image_id}."
@@ -166,6 +186,7 @@ def _took_over(given: Input, seen: Observation, *, others: bool) -> Draft:
         given,
         seen.session_id,
         session_status=seen.status,
+        seen_with=given.evidence.found_by,
         may_have_duplicates=others or given.session.status.create_attempts > 1,
         labels=None,
     )

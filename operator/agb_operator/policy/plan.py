@@ -35,6 +35,8 @@ class Action(StrEnum):
     """Ask for the labels of the session, then decide again."""
     ASK_OTHERS = "AskOthers"
     """Ask for other sessions of the key, then decide again."""
+    ASK_FORMER = "AskFormer"
+    """Ask the key that saw the session, where another one looks, then decide again."""
     END_DUPLICATE = "EndDuplicate"
     """Take a session that an interrupted create has left one step nearer to its end."""
     ADD_FINALIZER = "AddFinalizer"
@@ -43,7 +45,7 @@ class Action(StrEnum):
     """Take our finalizer off: deletion has no work left to do."""
 
 
-QUESTIONS: Final = frozenset({Action.LOOK_UP, Action.READ_LABELS, Action.ASK_OTHERS})
+QUESTIONS: Final = frozenset({Action.LOOK_UP, Action.READ_LABELS, Action.ASK_OTHERS, Action.ASK_FORMER})
 """What is asked in the middle of a pass, for its decision."""
 FINAL: Final = frozenset({Action.CREATE, Action.RELEASE, Action.END_DUPLICATE})
 """What costs or ends a session; nothing of it is done while its status cannot be written."""

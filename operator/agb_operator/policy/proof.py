@@ -26,6 +26,16 @@ class Others(StrEnum):
     """There are too few others to compare with."""
 
 
+class Former(StrEnum):
+    """What the key says that saw the session, where another one answers in this pass."""
+
+    UNASKED = auto()
+    SILENT = auto()
+    """It is not in memory, or AGB does not answer it."""
+    SEES = auto()
+    MISSES = auto()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """What was gathered in this pass beside the look."""
@@ -44,6 +54,12 @@ class Evidence:
     """The UID in these labels is that of another resource that exists."""
     others: Others = Others.UNASKED
     """What the key sees of its other sessions, asked for after the look at this one."""
+    former: Former = Former.UNASKED
+    """What the key from before says of this one."""
+    looked_up_by: str = ""
+    """Names the key, for the resource, with which the sessions were looked up that carry its UID."""
+    found_by: str = ""
+    """Names that key for the first session found."""
 
 
 class Ownership(StrEnum):
@@ -76,16 +92,27 @@ def ownership(session: AgbSession, evidence: Evidence, *, cluster_name: str, sin
     return Ownership.RESTORED if same_name and not evidence.owner_lives else Ownership.THEIRS
 
 
+def was_looked_for(session: AgbSession, evidence: Evidence) -> bool:
+    """Tell whether what a createSession has left was looked up with the key that it was sent with.
+
+    Another key may belong to another account, so what it does not find proves nothing.
+    """
+    last = session.status.operation
+    return last is None or last.sent_with in ("", evidence.looked_up_by)
+
+
 class Absence(StrEnum):
     """What "not found" is worth."""
 
     BELIEVED = auto()
+    FORMER_UNASKED = auto()
+    """The key that looks is not the one that saw the session, and that one has to be asked."""
     UNVOUCHED = auto()
     """The key may see none of its sessions: others have to be asked for."""
     TOO_EARLY = auto()
     """One look may be mistaken, and one from before the key saw another session proves nothing."""
     OTHER_KEY = auto()
-    """The key that looks is not the one that saw the session: it may belong to another account."""
+    """The key that looks may belong to another account than the session, and the one that saw it does not agree."""
     KEY_SUSPECT = auto()
     """The key suddenly sees none of the sessions that it saw."""
 
@@ -117,8 +144,8 @@ def absence(
     if session.confirmed_lost == session.session_id or session.status.phase == Phase.LOST:
         return Absence.BELIEVED
     before = session.status.seen_with
-    if before and evidence.witness != before and not evidence.key_is_proven:
-        return Absence.OTHER_KEY
+    if before and evidence.witness != before and not evidence.key_is_proven and evidence.former != Former.MISSES:
+        return Absence.FORMER_UNASKED if evidence.former == Former.UNASKED else Absence.OTHER_KEY
     if evidence.others == Others.UNASKED and not vouched and not vanished_together:
         return Absence.UNVOUCHED
     if not released and (looks < 2 or lasts < BELIEVE_AFTER or (evidence.others == Others.SEEN and not vouched)):

@@ -176,7 +176,7 @@ def assemble(
         claims=claims,
         memory=memory,
         credentials=credentials,
-        gatherer=Gatherer(store=store, memory=memory, observer=observer, clock=clock),
+        gatherer=Gatherer(store=store, memory=memory, credentials=credentials, observer=observer, clock=clock),
         status_writer=status_writer,
         creation=creation,
         intents=intents,

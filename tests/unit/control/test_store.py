@@ -32,6 +32,18 @@ def test_an_older_version_that_the_watch_delivers_late_is_ignored() -> None:
     assert store.get(new.key) == new
 
 
+def test_after_a_list_whose_numbers_went_back_what_the_watch_delivers_counts_by_them() -> None:
+    store = Store()
+    store.put(a_session(version="1000"))
+    store.put(a_session(version="7"), listed=True)
+
+    store.put(a_session(version="8", paused=True))
+
+    known = store.get(a_session().key)
+    assert known is not None
+    assert known.paused
+
+
 def test_versions_are_compared_as_numbers_and_not_as_words() -> None:
     store = store_of(a_session(version="999"))
     store.put(a_session(version="1000"))

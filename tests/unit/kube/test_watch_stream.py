@@ -85,6 +85,28 @@ async def test_an_error_other_than_gone_ends_the_watch_and_not_the_operator(capl
     assert await read(b"one\n", gone) == [b"one\n", gone], "kopf lists anew after this one"
 
 
+async def test_each_list_that_is_answered_is_told_of_and_nothing_else() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.query.get("answers", "200")))
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address, lists = f"http://127.0.0.1:{runner.addresses[0][1]}/", list[str]()
+    try:
+        tell = without_echoes(lambda _: True, lambda: lists.append("told"))
+        async with aiohttp.ClientSession(middlewares=[tell]) as session:
+            for query in ("?answers=500", "?answers=410", "?watch=true"):
+                async with session.get(address + query):
+                    assert not lists, query
+            async with session.get(address):
+                assert lists == ["told"]
+    finally:
+        await runner.cleanup()
+
+
 def an_event(kind: str = "MODIFIED", **metadata: Any) -> bytes:
     about = {"namespace": KNOWN.key.namespace, "name": KNOWN.key.name, "uid": KNOWN.uid, "resourceVersion": "100"}
     return json.dumps({"type": kind, "object": {"metadata": {**about, **metadata}}}).encode()

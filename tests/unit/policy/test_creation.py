@@ -47,7 +47,7 @@ def decide(session: AgbSession, *found: Observation, recalled: Recalled = NOTHIN
 def answer(session: AgbSession, *, request_id: str = "", at: float = 0) -> Plan:
     """Give what is written once createSession has answered."""
     about = given(session, later(at))
-    return finish(about, created(about, Created(session_id="session-7", request_id=request_id)))
+    return finish(about, created(about, Created(session_id="session-7", request_id=request_id, seen_with="w1")))
 
 
 def test_a_session_comes_into_being_by_finalizer_intent_look_up_call_and_id_each_a_pass_of_its_own() -> None:
@@ -97,7 +97,7 @@ def test_the_labels_that_were_sent_with_the_create_are_noted() -> None:
 
 def test_an_id_that_could_not_be_written_is_written_before_all_else() -> None:
     session = intending(labels={"team": "a"})
-    remembers = Recalled(created=Created(session_id="session-7", request_id="7C0E"))
+    remembers = Recalled(created=Created(session_id="session-7", request_id="7C0E", seen_with="w1"))
 
     plan = before_looking(session, recalled=remembers)
 
@@ -110,7 +110,7 @@ def test_an_id_that_could_not_be_written_is_written_before_all_else() -> None:
 
 
 def test_it_is_written_while_the_resource_is_being_deleted_too() -> None:
-    remembers = Recalled(created=Created(session_id="session-7", request_id=""))
+    remembers = Recalled(created=Created(session_id="session-7", request_id="", seen_with="w1"))
 
     plan = before_looking(intending(deleting=True), recalled=remembers)
 
@@ -120,7 +120,7 @@ def test_it_is_written_while_the_resource_is_being_deleted_too() -> None:
 
 
 def test_what_the_status_names_is_not_written_again() -> None:
-    remembers = Recalled(created=Created(session_id="session-7", request_id=""))
+    remembers = Recalled(created=Created(session_id="session-7", request_id="", seen_with="w1"))
 
     assert before_looking(a_session(status=a_status()), recalled=remembers) is None
 

@@ -6,7 +6,17 @@ import pytest
 
 from agb_operator.model.status import OperationState, OperationType, Phase
 from agb_operator.policy.backoff import BELIEVE_AFTER, KEY_DOUBTED
-from agb_operator.policy.proof import Absence, Evidence, Others, Ownership, absence, contradicts_a_call, ownership
+from agb_operator.policy.proof import (
+    Absence,
+    Evidence,
+    Former,
+    Others,
+    Ownership,
+    absence,
+    contradicts_a_call,
+    ownership,
+    was_looked_for,
+)
 from unit.builders import ID, a_session, a_status, an_operation, seen
 
 SESSION = a_session(status=replace(a_status(session_status="RUNNING"), seen_with="w1"))
@@ -53,7 +63,7 @@ def test_whose_session_it_is_by_its_labels(
 def test_what_not_found_is_worth(
     witness: str, proven: bool, looks: int, lasts: float, together: bool, worth: Absence
 ) -> None:
-    evidence = Evidence(witness=witness, key_is_proven=proven)
+    evidence = Evidence(witness=witness, key_is_proven=proven, former=Former.SILENT)
 
     said = absence(SESSION, evidence, looks=looks, lasts=lasts, vouched=True, vanished_together=together)
 
@@ -91,7 +101,7 @@ def test_what_not_found_is_worth_where_the_key_has_seen_no_other_session_meanwhi
         ("w1", Others.NONE, 0.0, Absence.BELIEVED),
         ("w1", Others.UNSEEN, 0.0, Absence.KEY_SUSPECT),
         ("w1", Others.UNSEEN, KEY_DOUBTED, Absence.BELIEVED),
-        ("w2", Others.SEEN, KEY_DOUBTED, Absence.OTHER_KEY),
+        ("w2", Others.SEEN, KEY_DOUBTED, Absence.FORMER_UNASKED),
     ],
 )
 def test_a_release_that_agb_took_spares_the_second_look_and_proves_no_key(
@@ -103,6 +113,41 @@ def test_a_release_that_agb_took_spares_the_second_look_and_proves_no_key(
     assert absence(ended, evidence, looks=1, lasts=lasts, vouched=False, vanished_together=True) == worth
 
 
+@pytest.mark.parametrize(
+    ("former", "looks", "others", "worth"),
+    [
+        (Former.UNASKED, 2, Others.SEEN, Absence.FORMER_UNASKED),
+        (Former.SILENT, 2, Others.NONE, Absence.OTHER_KEY),
+        (Former.SEES, 2, Others.NONE, Absence.OTHER_KEY),
+        (Former.MISSES, 1, Others.NONE, Absence.TOO_EARLY),
+        (Former.MISSES, 2, Others.NONE, Absence.BELIEVED),
+        (Former.MISSES, 2, Others.UNASKED, Absence.UNVOUCHED),
+        (Former.MISSES, 2, Others.UNSEEN, Absence.KEY_SUSPECT),
+    ],
+)
+def test_what_another_key_does_not_find_is_worth_what_the_key_from_before_says(
+    former: Former, looks: int, others: Others, worth: Absence
+) -> None:
+    evidence = Evidence(witness="w2", former=former, others=others)
+
+    said = absence(SESSION, evidence, looks=looks, lasts=60.0, vouched=False, vanished_together=False)
+
+    assert said == worth
+
+
+@pytest.mark.parametrize(
+    ("sent_with", "looked_up_by", "looked_for"),
+    [("w1", "w1", True), ("w1", "w2", False), ("w1", "", False), ("", "w2", True), (None, "w2", True)],
+)
+def test_what_a_create_has_left_is_looked_for_by_the_key_that_sent_it(
+    sent_with: str | None, looked_up_by: str, looked_for: bool
+) -> None:
+    sent = None if sent_with is None else replace(an_operation(OperationType.CREATE), sent_with=sent_with)
+    session = a_session(status=a_status(session_id="", operation=sent))
+
+    assert was_looked_for(session, Evidence(looked_up_by=looked_up_by)) == looked_for
+
+
 def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key() -> None:
     old = a_session(status=a_status(session_status="RUNNING"))
 
@@ -111,7 +156,7 @@ def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key()
     assert worth == Absence.BELIEVED
 
 
-@pytest.mark.parametrize(("says", "worth"), [(ID, Absence.BELIEVED), ("session-2", Absence.OTHER_KEY)])
+@pytest.mark.parametrize(("says", "worth"), [(ID, Absence.BELIEVED), ("session-2", Absence.FORMER_UNASKED)])
 def test_a_persons_word_is_good_for_one_session(says: str, worth: Absence) -> None:
     told = replace(SESSION, confirmed_lost=says)
 

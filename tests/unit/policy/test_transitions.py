@@ -1,14 +1,17 @@
 """Pause, resume and release over time: stale reads, fall-backs, timeouts, flips, drift, labels and deletion."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
 
-from agb_operator.model.resource import AgbSession
+from agb_operator.model.resource import NAME_LABEL, UID_LABEL, AgbSession
 from agb_operator.model.status import Operation, OperationState, OperationType, Phase, Reason, Truth
 from agb_operator.policy.backoff import SLOW
-from agb_operator.policy.plan import WAYS_OUT, Action, Recalled
+from agb_operator.policy.decide import decide
+from agb_operator.policy.plan import WAYS_OUT, Action, Plan, Recalled
+from agb_operator.policy.proof import Evidence
 from unit.builders import (
     ID,
     NOTHING,
@@ -18,6 +21,7 @@ from unit.builders import (
     an_operation,
     carried_on,
     conditions,
+    given,
     later,
     plan,
     said,
@@ -738,3 +742,46 @@ def test_no_status_at_all_is_unexpected_too() -> None:
     assert conditions(story.session)["Ready"] == ("False", "UnexpectedState")
     assert "AGB reports no status." in said(story.session)
     assert conditions(story.session)["Paused"] == ("Unknown", "UnexpectedState")
+
+
+# Whose session it is
+
+RUNS = a_status(session_status="RUNNING", phase=Phase.RUNNING)
+NAMED_ALIKE = {**a_session().session_labels("test"), UID_LABEL: "uid-of-another"}
+
+
+def decided(session: AgbSession, labels: Mapping[str, str] | None, *, contested: bool = False) -> Plan:
+    evidence = Evidence(labels=labels, contested=contested)
+    return decide(given(session, seen=seen("RUNNING"), evidence=evidence, cluster_name="test"))
+
+
+def test_nothing_is_called_for_a_session_with_the_labels_of_another_resource() -> None:
+    session = a_session(status=RUNS, deleting=True)
+
+    told = decided(session, {**NAMED_ALIKE, NAME_LABEL: "another"})
+
+    assert told.action == Action.NONE
+    assert conditions(carried_on(session, told))["Ready"] == ("False", "SessionConflict")
+
+
+@pytest.mark.parametrize("labels", [NAMED_ALIKE, {}, {"team": "a"}], ids=["restored", "none", "of others"])
+def test_a_session_without_our_labels_or_with_those_of_a_resource_before_is_labelled_again_before_a_release(
+    labels: dict[str, str],
+) -> None:
+    told = decided(a_session(status=RUNS, deleting=True), labels)
+
+    assert (told.action, [event.reason for event in told.events]) == (Action.SET_LABELS, ["LabelsSetAgain"])
+
+
+def test_a_session_without_our_labels_is_paused_all_the_same() -> None:
+    assert decided(a_session(status=RUNS, paused=True), {}, contested=True).action == Action.PAUSE
+
+
+def test_labels_are_read_before_a_release_and_not_before_a_pause_that_nobody_contests() -> None:
+    assert decided(a_session(status=RUNS, paused=True), None).action == Action.PAUSE
+    assert decided(a_session(status=RUNS, paused=True), None, contested=True).action == Action.READ_LABELS
+    assert decided(a_session(status=RUNS, deleting=True), None).action == Action.READ_LABELS
+
+
+def test_a_session_that_the_spec_names_needs_no_label() -> None:
+    assert decided(adopted(status=RUNS, policy="Delete", deleting=True), None).action == Action.RELEASE
