@@ -40,7 +40,7 @@ def test_a_blocked_deletion_names_two_ways_out_and_both_work(tenant: Tenant, way
     tenant.control.add_fault(NeverEnds(), endpoint="releaseSessionAsync", session_id=session_id)
     tenant.must("delete", "agbsession", "a", "--wait=false")
     described = blocked(tenant)
-    assert "AGB has said DELETING for longer than spec.timeout." in described
+    assert "AGB has reported DELETING for longer than spec.timeout." in described
     assert "set spec.deletionPolicy to Retain or annotate the resource with agb.cloud/abandon" in described
     if way == "Retain":
         tenant.patch("a", deletionPolicy="Retain")
