@@ -85,7 +85,7 @@ def test_the_chart_takes_every_values_file_that_a_page_shows(helm: Helm) -> None
                 assert answer.succeeded, f"{page.name}: {answer.err}"
                 shown.add(name[1])
     assert shown
-    named = {name for page in PAGES for name in re.findall(r"--values=(\S+)", page.read_text())}
+    named = {name for page in PAGES for name in re.findall(r"--values=([^\s`]+)", page.read_text())}
     assert named <= shown
 
 

@@ -134,7 +134,7 @@ def test_the_tutorial_can_be_walked_from_start_to_end(shell: dict[str, str], tmp
     assert code == 0
     assert "Secret their-key does not exist in namespace agb-demo." in shown
     assert "refused" in shown.splitlines()
-    assert shown.count("deleted from agb-demo namespace") == 3
+    assert shown.count("deleted from agb-demo namespace") == 4
 
 
 def test_the_targets_of_the_contributors_page_exist() -> None:
