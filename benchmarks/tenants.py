@@ -26,7 +26,7 @@ import yaml
 from agb_simulator.control import SimulatorControl
 from agb_simulator.effects import Delay, Effect, FallBack, HttpError, IdValue, Interference, OtherAccount
 from bench.fleet import Fleet
-from bench.kube import User
+from bench.kube import IMAGE, User, credentials
 from bench.stage import CRDS
 from control_plane import AuditLog, ControlPlane
 from e2e.stack import KEY, Operator, Simulator
@@ -39,8 +39,7 @@ PROMISE: Final = 5.0
 """Seconds until AGB has the call that a flip of B asks for."""
 GIVEN_UP: Final = 60.0
 B_KEY: Final = "simulator-key-b"
-SECRET: Final = {"credentials": {"secretRef": {"name": "agb-credentials"}}}
-IMAGE: Final = "agb-code-space-1"
+SECRET: Final = "agb-credentials"
 WORDS: Final = {True: ("PAUSING", "PAUSED"), False: ("RESUMING", "RUNNING")}
 LASTING: Final = (FallBack, IdValue, OtherAccount, Interference)
 
@@ -61,15 +60,15 @@ class Tenants:
         for user, key, count in ((self.a, KEY, SIZE), (self.b, B_KEY, 20)):
             self.control.add_key(key)
             await user.create_namespace()
-            await user.create_secrets({"agb-credentials": key})
+            await user.create_secrets({SECRET: key})
             ids = self.control.add_sessions(key, count=count)
-            specs = {f"s-{number:05}": {"sessionId": id_, **SECRET} for number, id_ in enumerate(ids)}
+            sessions = {f"s-{number:05}": id_ for number, id_ in enumerate(ids)}
             async with Fleet(user) as fleet:
-                await user.create_all(specs)
+                await user.create(sessions, secret=SECRET)
                 if not await fleet.all_settled(count, within=600.0):
                     raise RuntimeError(f"{len(fleet.settled_at)} of {count} settled")
             if user is self.b:
-                self._b_ids = {name: str(spec["sessionId"]) for name, spec in specs.items()}
+                self._b_ids = sessions
             else:
                 self._a_ids = list(ids)
 
@@ -77,11 +76,11 @@ class Tenants:
         """Flip half of A."""
         await self.a.pause_all([f"s-{number:05}" for number in range(0, SIZE, 2)], paused)
 
-    async def create(self, count: int, **spec: Any) -> None:
+    async def create(self, count: int) -> None:
         """Have A create sessions."""
         names = [f"new-{self._made + number:05}" for number in range(count)]
         self._made += count
-        await self.a.create_all({name: {"imageId": IMAGE, **SECRET, **spec} for name in names})
+        await self.a.create(dict.fromkeys(names, ""), secret=SECRET)
 
     async def slowest_flip_of_b(self) -> tuple[float, int]:
         """Flip one of B after the other; returns the seconds until AGB had the call of the slowest, and how many."""
@@ -155,8 +154,7 @@ class Tenants:
         self.control.configure(accept_any_key=False)
         keys = {f"bogus-{number:05}": f"bogus-key-{number}" for number in range(SIZE // 2)}
         await self.a.create_secrets(keys)
-        secrets = {name: {"imageId": IMAGE, "credentials": {"secretRef": {"name": name}}} for name in keys}
-        await self.a.create_all(secrets)
+        await self.a.create_all({name: {"imageId": IMAGE, **credentials(name)} for name in keys})
 
     async def slow_looks(self) -> None:
         """Answer A's lists late."""
@@ -198,11 +196,13 @@ async def main() -> int:
     print(f"A has {SIZE:,} AgbSessions, B 20; B's slowest flip until AGB had the call:", flush=True)
     async with tenants() as both:
         await both.settle()
-        missing = {"credentials": {"secretRef": {"name": "missing"}}}
         rows: list[tuple[str, Trouble]] = [
             ("nothing", lambda: asyncio.sleep(0)),
             ("one session of A is flipped every 10 ms", lambda: both.endless(({"paused": True}, {"paused": False}))),
-            ("one session of A changes its credentials every 10 ms", lambda: both.endless((missing, SECRET))),
+            (
+                "one session of A changes its credentials every 10 ms",
+                lambda: both.endless((credentials("missing"), credentials(SECRET))),
+            ),
             ("one session of A answers 403", both.one_forbidden),
             ("looks at A's sessions take 15 s", both.slow_looks),
             (f"{SIZE:,} creates", both.creates),

@@ -20,7 +20,7 @@ import aiohttp
 NAMESPACE = "default"
 _GROUP = "/apis/agb.cloud/v1alpha1/namespaces"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_IMAGE = "agb-code-space-1"
+IMAGE = "agb-code-space-1"
 _CONNECTIONS = 48
 _PAGE = 500
 _NAME = re.compile(rb'"name":"([^"]+)"')
@@ -32,6 +32,11 @@ class Seen:
 
     name: str
     settled: str
+
+
+def credentials(secret: str) -> dict[str, Any]:
+    """Give what a spec says of the Secret that holds its key."""
+    return {"credentials": {"secretRef": {"name": secret}}}
 
 
 class User:
@@ -67,10 +72,10 @@ class User:
 
         Their key is that of the Secret, or the operator's own.
         """
-        credentials = {"credentials": {"secretRef": {"name": secret}}} if secret else {}
+        named = credentials(secret) if secret else {}
         await self.create_all(
             {
-                name: {**({"sessionId": id_} if id_ else {"imageId": _IMAGE}), "paused": False, **credentials}
+                name: {**({"sessionId": id_} if id_ else {"imageId": IMAGE}), "paused": False, **named}
                 for name, id_ in session_ids.items()
             }
         )

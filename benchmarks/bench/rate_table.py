@@ -22,7 +22,7 @@ from typing import Any, Final
 from .contenders import controller_runtime, operator
 from .machine import describe
 from .plots import draw
-from .rate import PARTS, SHARES, Result, Sizes, run_part
+from .rate import PARTS, SHARES, Limit, Result, Sizes, run_part
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIMITS: Final = (10, 50, 200)
@@ -78,7 +78,7 @@ def rows(results: Results, sizes: Sizes) -> Iterator[Row]:
     alone, beside = results.of(OURS, sizes.many, "b"), results.of(OURS, sizes.many, "keys")
     slowed = beside["wall"] / alone["wall"] if alone and beside and beside["finished"] else None
     yield _row("two keys, one refused all the time: time of the other, to that alone", slowed, 1.1, "x")
-    limited = results.of(OURS, sizes.many, "e 50 Retry-After")
+    limited = results.of(OURS, sizes.many, Limit(per_second=50, says_when=True).name)
     cost = limited["cpu_ms_per_flip"] / alone["cpu_ms_per_flip"] if alone and limited else None
     of = f"{limited['cpu_ms_per_flip']:.2f} ms to {alone['cpu_ms_per_flip']:.2f} ms" if alone and limited else None
     yield _row("CPU a flip under a limit of 50, to that without", cost, 1.3, "x", of=of)
@@ -89,7 +89,7 @@ def rows(results: Results, sizes: Sizes) -> Iterator[Row]:
 
 def _limited(results: Results, sizes: Sizes, *, limit: int, says_when: bool, created: bool) -> Row:
     size = sizes.few if limit == LIMITS[0] else sizes.many
-    name = f"e {limit}" + (" Retry-After" if says_when else "")
+    name = Limit(per_second=limit, says_when=says_when).name
     ours, theirs = results.of(OURS, size, name, created=created), results.of(THEIRS, size, name)
     free = results.of(OURS, size, "b", created=created)
     goal = 1.15 * max(size / limit, free["wall"] if free else 0.0) + 5
@@ -158,7 +158,7 @@ def plot(stages: Sequence[Result], sizes: Sizes) -> str | None:
     lines: dict[str, list[tuple[int, float]]] = {"N / limit": [(each, sizes.many / each) for each in LIMITS[1:]]}
     for name in (OURS, THEIRS):
         for limit in LIMITS[1:]:
-            run = results.of(name, sizes.many, f"e {limit} Retry-After")
+            run = results.of(name, sizes.many, Limit(per_second=limit, says_when=True).name)
             if run and run["finished"]:
                 lines.setdefault(name, []).append((limit, run["wall"]))
     if OURS not in lines:

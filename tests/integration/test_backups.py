@@ -27,9 +27,7 @@ def events(world: World, reason: str) -> list[str]:
 
 
 def nobodys(world: World) -> float | None:
-    registry = world.operator.parts.metrics.page()[0].decode()
-    lines = [line for line in registry.splitlines() if line.startswith("agb_sessions_without_resource ")]
-    return float(lines[0].split()[1]) if lines else None
+    return next((sample.value for sample in world.samples("agb_sessions_without_resource")), None)
 
 
 async def test_the_session_of_a_resource_restored_without_its_status_is_told_of_and_not_ended() -> None:

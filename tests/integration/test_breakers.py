@@ -13,16 +13,14 @@ pytestmark = pytest.mark.looptime
 
 def open_breakers(world: World, kind: str = "credentials") -> float:
     """Read the gauge of keys that AGB refuses, or of another kind, as a scrape would."""
-    page = world.operator.parts.metrics.page()[0].decode()
-    (line,) = (line for line in page.splitlines() if line.startswith(f'agb_api_breaker_open{{kind="{kind}"}}'))
-    return float(line.rpartition(" ")[2])
+    (sample,) = world.samples("agb_api_breaker_open", kind=kind)
+    return sample.value
 
 
 def rate_limit(world: World) -> float:
     """Read the gauge of the rate that bounds calls."""
-    page = world.operator.parts.metrics.page()[0].decode()
-    (line,) = (line for line in page.splitlines() if line.startswith("agb_api_rate_limit "))
-    return float(line.rpartition(" ")[2])
+    (sample,) = world.samples("agb_api_rate_limit")
+    return sample.value
 
 
 async def test_the_gauge_of_refused_keys_falls_again_each_time_a_key_is_replaced() -> None:

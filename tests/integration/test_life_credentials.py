@@ -234,9 +234,8 @@ async def test_two_keys_of_two_tenants_never_meet() -> None:
 
 def refusals(world: World) -> float:
     """Count the passes that met a refused key."""
-    lines = world.operator.parts.metrics.page()[0].decode().splitlines()
-    counted = [line for line in lines if line.startswith('agb_reconcile_errors_total{reason="CredentialsInvalid"}')]
-    return sum(float(line.rpartition(" ")[2]) for line in counted)
+    counted = world.samples("agb_reconcile_errors_total", reason="CredentialsInvalid")
+    return sum(sample.value for sample in counted)
 
 
 async def test_a_refused_key_does_not_ask_for_its_secret_without_a_pause_where_too_many_secrets_are_missing() -> None:

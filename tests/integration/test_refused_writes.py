@@ -52,9 +52,7 @@ def most_in_a_minute(moments: list[float]) -> int:
 
 def errors(world: World) -> set[str]:
     """Name the reasons that the metric counts."""
-    lines = world.operator.parts.metrics.page()[0].decode().splitlines()
-    counted = [line for line in lines if line.startswith("agb_reconcile_errors_total{") and not line.endswith(" 0.0")]
-    return {line.split('"')[1] for line in counted}
+    return {sample.labels["reason"] for sample in world.samples("agb_reconcile_errors_total") if sample.value}
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

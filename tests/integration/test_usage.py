@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator.model.status import UsageMonth
 from agb_operator.policy.usage import total, until
@@ -224,13 +223,7 @@ async def test_a_clock_set_back_counts_nothing() -> None:
 
 def counters(world: World) -> Mapping[str, float]:
     """Read agb_session_seconds_total of the operator that runs now."""
-    page = world.operator.parts.metrics.page()[0].decode()
-    return {
-        sample.labels["state"]: sample.value
-        for family in text_string_to_metric_families(page)
-        for sample in family.samples
-        if sample.name == "agb_session_seconds_total"
-    }
+    return {sample.labels["state"]: sample.value for sample in world.samples("agb_session_seconds_total")}
 
 
 async def test_the_counters_of_two_leaders_in_turn_add_up_to_what_the_statuses_tell() -> None:

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.client import SessionClient
@@ -224,6 +226,12 @@ class World:
     def live(self) -> list[Mapping[str, Any]]:
         """Give the sessions that AGB has."""
         return [s for s in self.control.sessions() if s["live"]]
+
+    def samples(self, name: str, **labels: str) -> list[Sample]:
+        """Give what a scrape of the operator finds now under a name, with these labels."""
+        families = text_string_to_metric_families(self.operator.parts.metrics.page()[0].decode())
+        found = [sample for family in families for sample in family.samples if sample.name == name]
+        return [sample for sample in found if labels.items() <= sample.labels.items()]
 
     async def until(self, probe: Callable[[], Any], *, within: float = 120.0, every: float = 0.05) -> None:
         """Wait until something is true, in virtual seconds."""

@@ -121,17 +121,13 @@ class LyingWorld(RoughWorld):
                 continue
             stalled, ready = session.status.condition("Stalled"), session.status.condition("Ready")
             blocked = session.deleting and stalled is not None and stalled.reason == "DeletionBlocked"
-            if not session.session_id:
-                left = [s for s in self.live() if s["labels"].get(UID) == session.uid]
-                if blocked and not left:  # they looked for the label that the message names
-                    self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
-                    self.note_policies()
-                continue
             strayed = any(s["sessionId"] == session.session_id for s in self.live())
-            if blocked and strayed:
+            # Without an id they have looked for the label that the message names.
+            left = any(s["labels"].get(UID) == session.uid for s in self.live())
+            if blocked and (strayed if session.session_id else not left):
                 self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
                 self.note_policies()
-            elif ready is not None and "confirm-lost" in ready.message and not strayed:
+            elif session.session_id and ready is not None and "confirm-lost" in ready.message and not strayed:
                 self.cluster.annotate(session.key.namespace, session.key.name, confirm_lost=session.session_id)
 
     def count_orphans(self) -> None:

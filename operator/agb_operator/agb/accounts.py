@@ -4,7 +4,7 @@ Keys of former Secrets are among them as long as somebody needs what they alone 
 a status has for them, never by their text.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -52,8 +52,8 @@ class Accounts:
         accepts it."""
         for key, account in self._known.items():
             standing = account.guard.standing
-            accepted = standing.is_proven and standing.key.open_since is None
-            if accepted and namespace in standing.namespaces and key.witness(witness.subject) == witness.name:
+            used_here = standing.is_accepted and namespace in standing.namespaces
+            if used_here and key.witness(witness.subject) == witness.name:
                 return account.client
         return None
 
@@ -80,17 +80,15 @@ class Accounts:
         """Give the lowest rate that holds back calls with one of these keys, a second; infinite while none does."""
         return min((account.guard.bucket.bound for key, account in self._known.items() if key in keys), default=inf)
 
-    def retain(
-        self, keys: Collection[ApiKey | None], *, witnesses: Iterable[Witness], namespaces: Collection[str]
-    ) -> None:
+    def retain(self, keys: Set[ApiKey | None], *, witnesses: Iterable[Witness], namespaces: Set[str]) -> None:
         """Forget the keys that are not among these and that no status names, and namespaces without resources."""
-        if unused := self._known.keys() - set(keys):
+        if unused := self._known.keys() - keys:
             named = list(witnesses)
             for key in unused:
                 if not any(key.witness(witness.subject) == witness.name for witness in named):
                     del self._known[key]
         for account in self._known.values():
-            account.guard.standing.namespaces &= set(namespaces)
+            account.guard.standing.namespaces &= namespaces
 
     def _note_refusal(self, key: ApiKey) -> None:
         standing = self.standing(key)

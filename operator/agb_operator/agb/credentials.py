@@ -185,7 +185,7 @@ class Credentials:
     def _check_budget(self, key: ApiKey, namespace: str) -> None:
         """Raise if trying a key that may be none would be one try too many of the namespace."""
         standing, tries = self._accounts.standing(key), self._tries.get(namespace)
-        if tries is None or (standing is not None and standing.is_proven and standing.key.open_since is None):
+        if tries is None or (standing is not None and standing.is_accepted):
             return
         if rest := tries.rest(self.clock.now()):
             raise Throttled(

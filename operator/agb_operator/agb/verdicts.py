@@ -125,6 +125,11 @@ class Standing:
             clock=self.clock,
         )
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether AGB accepts the key now, as far as is known."""
+        return self.is_proven and self.key.open_since is None
+
     def check(self, place: Place) -> None:
         """Raise what is known already, if a request to this place would only hear it again."""
         if self._recoveries != self.endpoint.recoveries:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from ..model.errors import ClusterError, ClusterForbidden, ClusterUnavailable, StartupError
+from ..model.errors import ClusterError, ClusterForbidden, StartupError
 from ..model.event import RecordedEvent
 from ..model.proxy import Proxy
 from .config import Load
@@ -128,8 +128,7 @@ class Cluster(ScheduleRequests):
 
     async def _names_page(self, namespace: str | None, token: str) -> dict[str, Any]:
         page = await self._list_page(namespace, limit=_PAGE, token=token)
-        if page.get("kind") != "PartialObjectMetadataList":  # an empty answer means that all objects are gone
-            raise ClusterUnavailable(f"the API server at {self.server} answered a list request without a list")
+        self._check_list(page, "PartialObjectMetadataList")
         return page
 
     # Secrets and Events

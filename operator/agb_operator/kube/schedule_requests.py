@@ -42,8 +42,7 @@ class ScheduleRequests:
             answer = await self._connection.request(Request(path=_ALL_SCHEDULES))
         else:
             answer = await self._ask(_SCHEDULES, namespace)
-        if answer.get("kind") != "AgbPauseScheduleList":  # an empty answer means that all objects are gone
-            raise ClusterUnavailable(f"the API server at {self.server} answered a list request without a list")
+        self._check_list(answer, "AgbPauseScheduleList")
         return list(answer.get("items") or ()), str(answer["metadata"]["resourceVersion"])
 
     async def patch_schedule_status(
@@ -56,6 +55,11 @@ class ScheduleRequests:
         """
         body = {"metadata": {"resourceVersion": resource_version}, "status": patch}
         return await self._patch(_SCHEDULES + "/{name}/status", namespace, name, body)
+
+    def _check_list(self, answer: Mapping[str, Any], kind: str) -> None:
+        """Raise ClusterUnavailable for what is no list of a kind: an empty answer means that all objects are gone."""
+        if answer.get("kind") != kind:
+            raise ClusterUnavailable(f"the API server at {self.server} answered a list request without a list")
 
     async def _patch(self, path: str, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._ask(path, namespace, name, method="PATCH", body=body, content="application/merge-patch+json")

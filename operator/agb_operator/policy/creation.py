@@ -18,7 +18,7 @@ from ..model.states import Created, Observation, SessionState
 from ..model.status import ConditionDraft, Operation, OperationType, Phase, Reason, Truth
 from .backoff import LABELS_SHOW, LOOK_UP_AGAIN, SECRET_RECHECK, SLOW, SUSPECT
 from .plan import Action, Draft, Input
-from .proof import Absence, Ownership, was_looked_for
+from .proof import Absence, Ownership, sent_with
 from .wording import begun, of_look, of_no_look
 
 
@@ -51,21 +51,15 @@ def creation_step(given: Input) -> Draft:
         return _left_with_another_key(given, left) if left else Draft(action=Action.REMOVE_FINALIZER)
     if session.observe_only:
         return _nothing_to_observe(given)
-    if not needs_lookup(session) or since_create is not None or _names_another_key(given):
+    if not needs_lookup(session) or since_create is not None or not sent_with(session, given.evidence.sender):
         # Either nothing was ever sent, or what was sent is known to have come to nothing: (re)state the intent.
         return _intent(given, left)
     return Draft(action=Action.CREATE)  # what it brings is said by `created`
 
 
-def _names_another_key(given: Input) -> bool:
-    """Tell whether the createSession in question was sent with another key than the present one."""
-    last = given.session.status.operation
-    return last is not None and needs_lookup(given.session) and last.sent_with not in ("", given.evidence.sender)
-
-
 def _may_be_left(given: Input) -> str:
     """Say that a create may have taken effect in an account that cannot be looked into; "" where it can."""
-    if not needs_lookup(given.session) or was_looked_for(given.session, given.evidence):
+    if not needs_lookup(given.session) or sent_with(given.session, given.evidence.looked_up_by):
         return ""
     return (
         "A session may have been created with the previous API key. The operator no longer has that key, or AGB "

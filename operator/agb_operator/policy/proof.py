@@ -92,13 +92,13 @@ def ownership(session: AgbSession, evidence: Evidence, *, cluster_name: str, sin
     return Ownership.RESTORED if same_name and not evidence.owner_lives else Ownership.THEIRS
 
 
-def was_looked_for(session: AgbSession, evidence: Evidence) -> bool:
-    """Tell whether what a createSession has left was looked up with the key that it was sent with.
+def sent_with(session: AgbSession, key: str) -> bool:
+    """Tell whether a createSession was sent with the key of this name, as far as its status says.
 
     Another key may belong to another account, so what it does not find proves nothing.
     """
     last = session.status.operation
-    return last is None or last.sent_with in ("", evidence.looked_up_by)
+    return last is None or last.sent_with in ("", key)
 
 
 class Absence(StrEnum):

@@ -15,7 +15,7 @@ from agb_operator.policy.proof import (
     absence,
     contradicts_a_call,
     ownership,
-    was_looked_for,
+    sent_with,
 )
 from unit.builders import ID, a_session, a_status, an_operation, seen
 
@@ -136,16 +136,14 @@ def test_what_another_key_does_not_find_is_worth_what_the_key_from_before_says(
 
 
 @pytest.mark.parametrize(
-    ("sent_with", "looked_up_by", "looked_for"),
+    ("named", "key", "sent"),
     [("w1", "w1", True), ("w1", "w2", False), ("w1", "", False), ("", "w2", True), (None, "w2", True)],
 )
-def test_what_a_create_has_left_is_looked_for_by_the_key_that_sent_it(
-    sent_with: str | None, looked_up_by: str, looked_for: bool
-) -> None:
-    sent = None if sent_with is None else replace(an_operation(OperationType.CREATE), sent_with=sent_with)
-    session = a_session(status=a_status(session_id="", operation=sent))
+def test_a_create_was_sent_with_the_key_that_its_status_names(named: str | None, key: str, sent: bool) -> None:
+    create = None if named is None else replace(an_operation(OperationType.CREATE), sent_with=named)
+    session = a_session(status=a_status(session_id="", operation=create))
 
-    assert was_looked_for(session, Evidence(looked_up_by=looked_up_by)) == looked_for
+    assert sent_with(session, key) == sent
 
 
 def test_a_status_from_before_the_fingerprint_counts_as_seen_with_the_same_key() -> None:
