@@ -18,6 +18,7 @@ pytestmark = pytest.mark.looptime
 IMAGE = "agb-code-space-1"
 OTHER = "simulator-key-b"
 MOVED = "moved"
+HOUR = 3600.0
 
 
 def moves_the_reference(world: World, *, back: bool = False) -> None:
@@ -198,6 +199,63 @@ async def test_a_key_that_is_refused_says_nothing_of_a_session() -> None:
 
         assert world.reason() == "CredentialsInvalid"
         assert world.calls("createSession") == 1
+
+
+async def test_a_key_from_before_that_was_refused_for_a_while_is_asked_again() -> None:
+    async with World() as world:
+        world.control.add_key(OTHER)
+        world.apply(imageId=IMAGE, onSessionLost="Recreate")
+        await world.ready("Running")
+        lost = world.status()["sessionId"]
+        refusal = world.control.add_fault(HttpError(status=401), key=KEY)
+        moves_the_reference(world)
+        await asyncio.sleep(300)
+        world.control.act(lost, "vanish")
+        await asyncio.sleep(300)
+        assert world.status()["sessionId"] == lost
+        assert world.reason() == "CredentialsInvalid"
+        world.control.remove_fault(refusal)
+
+        await world.until(lambda: world.status().get("sessionId") not in (None, "", lost), within=900.0)
+        assert len(world.live()) == 1
+
+
+async def test_what_a_create_left_is_found_once_the_key_that_sent_it_is_no_longer_refused() -> None:
+    async with World() as world:
+        await a_lost_create(world)
+        moves_the_reference(world)
+        world.cluster.delete(NAMESPACE, "s")
+        world.control.clear_faults()
+        refusal = world.control.add_fault(HttpError(status=401), key=KEY)
+        await asyncio.sleep(300)
+        assert "operator no longer has that key, or AGB refuses it" in world.condition("Stalled")["message"]
+        world.control.remove_fault(refusal)
+
+        (left,) = world.live()
+        await world.until(lambda: world.status().get("sessionId") == left["sessionId"], within=900.0)
+        moves_the_reference(world, back=True)
+        await world.until(lambda: not world.exists(), within=200.0)
+        assert not world.live()
+
+
+async def test_a_key_from_before_that_is_refused_is_tried_every_few_minutes_at_most() -> None:
+    async with World() as world:
+        world.control.add_key(OTHER)
+        names = ("a", "b", "c")
+        for name in names:
+            world.apply(name, imageId=IMAGE)
+        for name in names:
+            await world.ready("Running", name)
+        world.control.revoke_key(KEY)
+        world.cluster.put_secret(NAMESPACE, MOVED, apiKey=OTHER)
+        for name in names:
+            world.patch(name, credentials={"secretRef": {"name": MOVED}})
+        await asyncio.sleep(600)
+        world.control.clear_requests()
+        await asyncio.sleep(HOUR)
+
+        refused = [entry for entry in world.control.requests() if entry.status == 401]
+        assert 0 < len(refused) <= HOUR / 150
 
 
 async def test_one_look_of_the_key_from_before_that_finds_nothing_proves_nothing() -> None:

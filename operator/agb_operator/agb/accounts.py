@@ -48,11 +48,12 @@ class Accounts:
         return account.client
 
     def named(self, witness: Witness, namespace: str) -> SessionClient | None:
-        """Give the account of the key that a status names, if that is in memory, was used in the namespace, and AGB
-        accepts it."""
+        """Give the account of the key that a status names, if that is in memory and was used in the namespace.
+
+        Whether AGB accepts it is for its answer to say: a key that is never asked stays refused for ever.
+        """
         for key, account in self._known.items():
-            standing = account.guard.standing
-            used_here = standing.is_accepted and namespace in standing.namespaces
+            used_here = namespace in account.guard.standing.namespaces
             if used_here and key.witness(witness.subject) == witness.name:
                 return account.client
         return None

@@ -129,7 +129,7 @@ class Credentials:
         return self._accounts.standing(key), problem.message if problem else ""
 
     def witness_of(self, session: AgbSession) -> SessionClient | None:
-        """Give the account of the key that a resource's status names, if that is in memory and AGB accepts it."""
+        """Give the account of the key that a resource's status names, if that is in memory."""
         witness = session.witness
         return None if witness is None else self._accounts.named(witness, session.key.namespace)
 
