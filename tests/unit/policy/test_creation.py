@@ -13,6 +13,7 @@ from agb_operator.policy.backoff import LABELS_SHOW, LOOK_UP_AGAIN, SLOW
 from agb_operator.policy.creation import created, living, needs_lookup
 from agb_operator.policy.decide import decide as policy
 from agb_operator.policy.plan import Action, Plan, Recalled, finish
+from agb_operator.policy.proof import Evidence
 from unit.builders import (
     NOTHING,
     NOW,
@@ -257,6 +258,24 @@ def test_a_session_that_came_late_is_not_said_to_be_missing() -> None:
         operation = late.status.operation
         assert operation is not None
         assert operation.started_at == later(601), "what held up the call is no delay of the session's start"
+
+
+def test_a_create_is_sent_with_the_key_that_its_intent_names_and_with_no_other() -> None:
+    session = intending()
+    first = session.status.operation
+    assert first is not None
+    session = replace(session, status=replace(session.status, operation=replace(first, sent_with="w1")))
+    moved = Evidence(sender="w2", looked_up_by="w1")
+
+    again = policy(given(session, found=(), evidence=moved))
+    session = carried_on(session, again)
+
+    assert (again.action, again.requeue) == (Action.NONE, 0.0)
+    second = session.status.operation
+    assert second is not None
+    assert (second.attempts, second.sent_with) == (2, "w2")
+    looked_up = replace(moved, looked_up_by="w2")
+    assert policy(given(session, found=(), evidence=looked_up)).action == Action.CREATE
 
 
 # Deletion and Observe
