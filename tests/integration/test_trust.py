@@ -18,6 +18,7 @@ from agb_simulator.effects import (
     Ignored,
     LostAnswer,
     OtherAccount,
+    ShortPage,
     StaleList,
     StatusValue,
 )
@@ -197,6 +198,8 @@ async def test_absurd_numbers_crash_no_pass() -> None:
     async with World() as world:
         lie = FieldValues(fields={"count": int("9" * 400), "maxResults": -1})
         world.control.add_fault(lie, endpoint="ListSession")
+        world.control.add_fault(EndlessPages(), endpoint="ListSession")
+        world.control.add_fault(ShortPage(items=10), endpoint="ListSession")  # so that the count is reckoned with
         sessions = await fleet(world, 20)
         for name in sessions:
             world.patch(name, paused=True)
