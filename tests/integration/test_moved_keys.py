@@ -238,6 +238,24 @@ async def test_what_a_create_left_is_found_once_the_key_that_sent_it_is_no_longe
         assert not world.live()
 
 
+async def test_one_refusal_of_the_key_that_sent_a_create_is_no_reason_to_create_again() -> None:
+    async with World() as world:
+        await a_lost_create(world)
+        moves_the_reference(world)
+        world.control.clear_faults()
+        refusal = world.control.add_fault(HttpError(status=401), key=KEY)
+        await asyncio.sleep(60)
+        assert (
+            "The API key with which the session was asked for cannot look for it" in world.condition("Ready")["message"]
+        )
+        world.control.remove_fault(refusal)
+        await world.ready("CredentialsInvalid", within=600.0)
+
+        (left,) = world.live()
+        assert world.status()["sessionId"] == left["sessionId"]
+        assert not told(world)
+
+
 async def test_a_key_from_before_that_is_refused_is_tried_every_few_minutes_at_most() -> None:
     async with World() as world:
         world.control.add_key(OTHER)

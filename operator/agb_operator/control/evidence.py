@@ -16,6 +16,7 @@ from ..model.errors import AgbError, ApiUnavailable, NotLeading, TerminalError
 from ..model.resource import UID_LABEL, AgbSession
 from ..model.states import Observation, SessionState
 from ..model.status import Phase
+from ..policy.backoff import KEY_GIVEN_UP
 from ..policy.creation import living
 from ..policy.plan import Action, Input
 from ..policy.proof import Evidence, Former, Others, contradicts_a_call, release_was_taken
@@ -121,7 +122,7 @@ class Gatherer:
         session = given.session
         if not remembered.intent_is_ours and remembered.create_sent_at is None:
             remembered.create_sent_at = self.clock.now()  # an earlier process may have sent one just now
-        client, listed = await self._looked_for(session, client)
+        client, listed = await self._looked_for(session, remembered, client)
         found: Sequence[Observation] = [seen for seen in living(listed) if seen.session_id != session.session_id]
         given = replace(given, evidence=replace(given.evidence, looked_up_by=client.witness(session.uid)))
         if found:
@@ -140,16 +141,25 @@ class Gatherer:
         return replace(given, evidence=evidence)
 
     async def _looked_for(
-        self, session: AgbSession, client: SessionClient
+        self, session: AgbSession, remembered: Remembered, client: SessionClient
     ) -> tuple[SessionClient, Sequence[Observation]]:
         """List what carries the resource's UID, with the key that sent its createSession if that can look."""
         sender = None if session.session_id else self.credentials.witness_of(session)
-        if sender not in (None, client):
-            try:
-                return sender, await self._listed(session, sender)
-            except TerminalError as error:
-                logger.debug("%s: the key that sent the create cannot look: %s", session.key, error.message)
-        return client, await self._listed(session, client)
+        if sender in (None, client):
+            return client, await self._listed(session, client)
+        try:
+            listed = await self._listed(session, sender)
+        except TerminalError as error:
+            now = self.clock.now()
+            since = remembered.sender_refused_since = remembered.sender_refused_since or now
+            if now < since + KEY_GIVEN_UP:
+                raise ApiUnavailable(
+                    f"The API key with which the session was asked for cannot look for it: {error.message}"
+                ) from error
+            logger.debug("%s: the key that sent the create cannot look: %s", session.key, error.message)
+            return client, await self._listed(session, client)
+        remembered.sender_refused_since = None
+        return sender, listed
 
     async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
         found: dict[str, Observation] = {}

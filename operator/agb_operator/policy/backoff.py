@@ -34,6 +34,8 @@ BELIEVE_AFTER: Final = 5.0
 """Seconds between the two looks after which "not found" is believed."""
 KEY_DOUBTED: Final = 3600.0
 """Seconds of steady answers after which a key is believed that sees none of its sessions any more."""
+KEY_GIVEN_UP: Final = 120.0
+"""Seconds for which AGB must refuse a key from before until what only that key can tell is done without."""
 UNKNOWN_STATE: Final = 10.0
 """Seconds between looks at a session whose status is no word that we know."""
 
