@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator.control.metrics import Metrics
-from agb_operator.process.options import Variable
+from agb_operator.process.flags import Variable
 from agb_operator.process.settings import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
