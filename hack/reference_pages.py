@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from agb_operator.control.metrics import Metrics
-from agb_operator.process.options import Variable
+from agb_operator.process.flags import Variable
 from agb_operator.process.settings import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,10 +51,10 @@ def metrics_page() -> str:
         phases=lambda: {("ns", "Paused"): 1},
         stalled=lambda: {("ns", "Lost"): 1},
         depth=lambda: 0,
-        open_breakers=dict,
+        open_breakers=lambda: {"endpoint": 0},
         rate_limit=lambda: 0.0,
     )
-    metrics.show_seconds(dict)
+    metrics.show_seconds(lambda: {("ns", "Paused"): 1.0})
     metrics.show_schedules(
         asks=lambda: {("ns", "Paused"): 1},
         invalid=lambda: {("ns",): 1},
@@ -87,6 +87,8 @@ def _rows(text: str) -> Iterator[str]:
     for family in text_string_to_metric_families(text):
         if family.name.startswith(_LIBRARY):
             continue
+        if not family.samples:
+            raise SystemExit(f"{family.name} shows no labels: give it a sample in metrics_page()")
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
         shown = ", ".join(f"`{label}`" for label in labels)

@@ -22,5 +22,3 @@ release-check: tools verify ## see that version, changelog, chart, image and man
 lock: lock-build
 lock-build: venv
 	echo 'hatchling>=1.27' | $(LOCK) --no-annotate --output-file requirements/build.txt -
-
-GENERATORS += hack/generate_deploy.py hack/generate_gitops.py

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from . import __version__
-from .process.options import Variable
+from .process.flags import Variable
 from .process.settings import OPTIONS, settings_of
 
 _VARIABLES = [f"{option.variables[0]:14}  {option.meaning}" for option in OPTIONS if isinstance(option, Variable)]

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 import generate_chart
-from agb_operator.process.settings import Settings, read_settings
+from agb_operator.process.flags import Variable
+from agb_operator.process.settings import OPTIONS, Settings, read_settings
 from chart.helm import CI_VALUES, Helm, Manifest, only, operator_container
 from chart_rbac import CHART, RBAC_KINDS
 
@@ -57,6 +58,19 @@ def test_every_setting_of_the_operator_can_be_reached_by_a_value(helm: Helm) -> 
     assert settings.endpoint == "https://agb.example.com"
     assert settings.api_timeout == 30
     assert settings.leader_election
+
+
+def test_every_setting_of_the_operator_is_given_by_the_deployment(helm: Helm) -> None:
+    container = operator_container(
+        helm.template(f"--values={CHART / 'ci' / 'everything-values.yaml'}", values={"extraArgs": [], "extraEnv": []})
+    )
+    given = {argument.partition("=")[0] for argument in container["args"]} | {
+        entry["name"] for entry in container["env"]
+    }
+
+    needed = {option.variables[0] if isinstance(option, Variable) else option.opts[0] for option in OPTIONS}
+
+    assert needed - given == set(), "without a line in templates/deployment.yaml the chart's value does nothing"
 
 
 def test_the_key_is_read_from_the_named_secret_and_stands_in_no_manifest(helm: Helm) -> None:

@@ -77,6 +77,13 @@ def test_every_alert_has_a_page_that_helps_and_every_page_an_alert() -> None:
         assert "```sh" in text, "a page gives the commands"
 
 
+@pytest.mark.parametrize("page", ["how-to/monitor.md", "runbooks/README.md"])
+def test_the_pages_with_a_table_of_alerts_leave_none_out(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+
+    assert [alert["alert"] for alert in alerts() if alert["alert"] not in text] == []
+
+
 def test_alerts_speak_of_metrics_phases_and_reasons_that_exist() -> None:
     page = exported()
     for alert in alerts():

@@ -1,7 +1,7 @@
 """The port to the session service: what the reconciler may ask of it, free of HTTP.
 
-`agb_api` implements it for AGB; another backend is another adapter. Every call may raise any error of `errors`,
-and `outcome_unknown` on it says that the call may have been carried out all the same.
+`requests` implements it for AGB; another backend is another adapter. Every call may raise any error of `errors`, and
+`outcome_unknown` on it says that the call may have been carried out all the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,9 +1,9 @@
 """What an answer of the AGB API means: the one parser at the boundary, and the error each refusal becomes.
 
-It knows the envelope, the codes and the HTTP statuses of the API, and nothing of connections: `agb_api` sends
-and hands over what came back. There is no public schema of the API, so reading is tolerant: either case of a
-field's first letter, a `body` envelope, absent and odd fields. Deciding is strict: success is what the API says
-in so many words, and of an error the exact code decides first, the HTTP status second, its text never.
+It knows the envelope, the codes and the HTTP statuses of the API, and nothing of connections: `http` sends and
+hands over what came back. There is no public schema of the API, so reading is tolerant: either case of a field's
+first letter, a `body` envelope, absent and odd fields. Deciding is strict: success is what the API says in so many
+words, and of an error the exact code decides first, the HTTP status second, its text never.
 """
 
 import json

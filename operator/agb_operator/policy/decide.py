@@ -1,10 +1,9 @@
 """The decision: what to do with a resource, from its input alone; pure.
 
-`TABLE` is the heart of it: for every state that may be wanted and every state that may be seen, the next step. A new
-status of the API is a row in `states`, a row here for each desired state, and its test cases. The steps themselves
-stand in `transitions` (pause, resume, release and waiting for them) and `absence` (sessions that are gone, or only
-observed); what happens before a session has an id, and with duplicates, in `creation`, what a failed call or look means
-in `on_error`.
+`TABLE` is the heart of it: for every state that may be wanted and every state that may be seen, the next step. The
+steps themselves stand in `transitions` (pause, resume, release and waiting for them) and `absence` (sessions that are
+gone, or only observed); what happens before a session has an id, and with duplicates, in `creation`, what a failed call
+or look means in `on_error`.
 """
 
 from dataclasses import replace

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..agb.api_key import ApiKey
-from .options import Matching, Setting, SettingsError, Text, Variable
+from .flags import Matching, Setting, SettingsError, Text, Variable
 
 ALL: Final = "*"
 """Stands for every namespace."""

@@ -11,7 +11,7 @@ import pytest
 
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.process import settings as module
-from agb_operator.process.options import SettingsError
+from agb_operator.process.flags import SettingsError
 from agb_operator.process.settings import ALL, Address, LogFormat, Settings, read_settings
 
 NOWHERE = Path("/nonexistent/namespace")
