@@ -494,6 +494,26 @@ async def test_a_clock_that_jumps_over_an_edge_is_followed() -> None:
         assert asleep(world)
 
 
+@pytest.mark.parametrize("step", [-3600.0, -BEGIN])
+async def test_a_clock_that_is_set_back_over_an_edge_is_followed(step: float) -> None:
+    """It is a minute after the end of the window, and then again before its begin, or in it."""
+    hour = 3600.0
+    steps = 0.0
+    async with World(wall=lambda: EPOCH + timedelta(seconds=loop_time() + hour + steps)) as world:
+        world.schedule(pauseAt="10 1 * * *", resumeAt="40 1 * * *")
+        await sessions(world, "s")
+        await until(BEGIN + 60)
+        assert asleep(world)
+        await until(END + 60)
+        assert not asleep(world)
+        steps = step
+        in_it = END + 60 + step > BEGIN
+        await asyncio.sleep(60)
+        assert (asleep(world), wanted(world)[1]) == (in_it, "Schedule/nights" if in_it else "Default")
+        assert wanted(world)[2] == at(hour + (END if in_it else BEGIN))
+        assert world.schedule_status()["asks"] == ("Paused" if in_it else "Nothing")
+
+
 async def test_the_status_of_a_schedule_tells_what_it_asks_for_and_how_far_that_is() -> None:
     async with World() as world:
         world.schedule(**NIGHT)

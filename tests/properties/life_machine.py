@@ -187,6 +187,18 @@ class CalmLife(RuleBasedStateMachine):
         if free:
             self._people(lambda: self.world.apply(free[0], **spec), then=then)
 
+    def _apply_late(self, spec: dict[str, Any], *, then: float) -> None:
+        """Have a create take effect later than its grace period, so that a second one is sent.
+
+        Much later, several such creates at a time, one and other failures, or a deletion meanwhile are not promised.
+        """
+        late = LABELS_SHOW + 15.0
+        self._now(self.world.control.clear_faults)
+        self._now(lambda: self.world.control.configure(label_lag=0.0))
+        self._apply_with(LostAnswer(late=late), spec | {"managementPolicy": "Manage"}, then=late + then)
+        self._now(self.world.control.clear_faults)  # a create that has not been sent by now is like any other
+        self.wait(late)  # one that was sent just now is still on its way
+
     @rule(name=st.sampled_from(NAMES), change=CHANGES, then=SECONDS)
     def patch(self, name: str, change: dict[str, Any], then: float) -> None:
         if not self.world.exists(name):
@@ -360,12 +372,7 @@ class RoughLife(CalmLife):
 
     @rule(spec=CREATED)
     def apply_while_a_create_takes_long(self, spec: dict[str, Any]) -> None:
-        # Longer than the grace period, so that a second one is sent. More than that at a time is not promised.
-        self._now(self.world.control.clear_faults)
-        self._now(lambda: self.world.control.configure(label_lag=0.0))
-        self._apply_with(
-            LostAnswer(late=LABELS_SHOW + 15.0), spec | {"managementPolicy": "Manage"}, then=3 * LABELS_SHOW
-        )
+        self._apply_late(spec, then=45.0)
 
     @rule(seconds=st.sampled_from((0.0, 3.0, 15.0)))
     def let_lists_be_old(self, seconds: float) -> None:

@@ -6,20 +6,17 @@ an illegal call has no excuse. Sessions end of themselves, though, and others sh
 
 import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any, Final
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from agb_operator.policy.backoff import LABELS_SHOW
 from agb_simulator.effects import (
     Effect,
     EndlessPages,
     FieldValues,
     FilterIgnored,
     IdValue,
-    LostAnswer,
     StaleLabels,
     StaleList,
     StatusValue,
@@ -156,12 +153,7 @@ class LyingLife(CalmLife):
 
     @rule(spec=CREATED, then=SHORT)
     def apply_while_a_create_takes_long(self, spec: dict[str, Any], then: float) -> None:
-        # Longer than the grace period, so that a second one is sent. Much longer, more than one such create at a time,
-        # or one and other failures, is not promised.
-        late = LABELS_SHOW + 15.0
-        self._now(self.world.control.clear_faults)
-        self._now(partial(self.world.control.configure, label_lag=0.0))
-        self._apply_with(LostAnswer(late=late), spec | {"managementPolicy": "Manage"}, then=late + then)
+        self._apply_late(spec, then=then)
 
     # What must hold
 

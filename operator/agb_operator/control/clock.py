@@ -7,6 +7,7 @@ and know nothing of a clock that is set.
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..model.resource import KIND, ObjectKey
@@ -22,6 +23,8 @@ COUNTED: Final = 10.0
 """Seconds between two counts of the sessions of schedules, while sessions change."""
 _AT_ONCE: Final = 200
 """Sessions that are asked about before others may run."""
+_SET_BACK: Final = timedelta(seconds=2)
+"""By how much the time of day must go back to count as set back; less is the steady work of NTP."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -37,6 +40,8 @@ class EdgeClock:
     _changed: set[str | None] = field(init=False, default_factory=set)
     """Namespaces of which all is to be asked anew; None: all of them."""
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _seen: datetime = field(init=False, default=datetime.min.replace(tzinfo=UTC))
+    """The time of day when it was last compared."""
 
     def ask_anew(self, namespace: str | None) -> None:
         """Have all sessions of a namespace (None: of all) asked about again: the schedules have changed."""
@@ -60,6 +65,7 @@ class EdgeClock:
 
     async def _until_something_is_due(self) -> None:
         while not self._wake.is_set():
+            self._compare()
             left = self.intents.seconds_left()
             if left <= 0:
                 return
@@ -69,6 +75,15 @@ class EdgeClock:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    def _compare(self) -> None:
+        """Have everything asked about anew where the clock was set back: what is due then is another thing."""
+        now = self.intents.clock.wall()
+        if self._seen - now > _SET_BACK:
+            self.ask_anew(None)
+            for schedule in self.schedules:
+                self.queue.add(schedule.key)
+        self._seen = now
 
     async def _all_of(self, namespace: str | None) -> None:
         for count, session in enumerate(self.store):
