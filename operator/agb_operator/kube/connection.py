@@ -25,6 +25,7 @@ from ..model.proxy import Proxy
 from ..shares import Shares
 from .config import Access, Load, one_line
 from .messages import Answer, ProxyRefused, Request, error_of, parsed, seconds, why
+from .rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Connection:
         self._api = self._new_client()
         self._replaced: list[ApiClient] = []
         self._turns = Shares(_CONCURRENT)
+        self._rounds = Rounds()
         self._renewing = asyncio.Lock()
         self._renewed_at = -_RENEWAL_PAUSE
 
@@ -134,6 +136,7 @@ class Connection:
         A request that the server does not allow (403), does not know (404) or does not want now (429) is sent again and
         again: kopf would take the refusal for the end of everything or sleep for as long as it is told, and rights in
         one namespace come and go with that namespace. `on_refused` is told the path and the status.
+        What is accepted and yet goes round is held back by `rounds`.
         The `middlewares` are the outer ones. Paths are told without the prefix that the server's address may have.
         """
         await self._accepted()
@@ -152,7 +155,7 @@ class Connection:
 
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(accepted)
-        return await self._new_session(*middlewares, patient, trace_configs=[trace])
+        return await self._new_session(*middlewares, patient, self._rounds.middleware, trace_configs=[trace])
 
     async def close(self) -> None:
         """Close the pool."""

@@ -27,7 +27,8 @@ REFUSED_PAUSE: Final = 10.0
 """Seconds between two lists that the API server does not allow."""
 TOO_MANY: Final = 429
 RETRY: Final = 2.0
-"""Seconds until a list or a watch that failed is tried again."""
+"""Seconds until all is listed again after a list or a watch that failed; a watch that ended well is renewed, see
+`rounds`."""
 
 
 class ScheduleSink(Protocol):
@@ -94,9 +95,8 @@ class ScheduleWatch:
 
     async def _watch(self, scope: str | None, version: str) -> None:
         """Hand on the events since a version; ends when the next thing to do is to list again."""
-        now = asyncio.get_running_loop().time
-        while version:
-            refused, began = False, now()
+        refused = False
+        while version and not refused:
 
             def note_refused(path: str, status: int) -> None:
                 nonlocal refused
@@ -111,11 +111,7 @@ class ScheduleWatch:
                 # The last three are lines that are no JSON, or no event.
                 logger.info("the watch of AgbPauseSchedules broke off: %r", error)
                 version = ""
-            if not version or refused:
-                await asyncio.sleep(RETRY)
-                return
-            # Whoever ends each watch at once would be asked as fast as he can answer.
-            await asyncio.sleep(max(0.0, began + RETRY - now()))
+        await asyncio.sleep(RETRY)
 
     async def _one_watch(self, session: aiohttp.ClientSession, scope: str | None, version: str) -> str:
         """Read one watch to its end; returns the version to go on from, "" if all is to be listed again."""

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agb_operator.kube import connection, schedule_watch
+from agb_operator.kube import connection, rounds, schedule_watch
 from agb_operator.kube.schedule_watch import ScheduleWatch
-from simulated import loop_time
 from unit.kube.api_server import ApiServer, Connect
 
 SCHEDULES = "/apis/agb.cloud/v1alpha1/agbpauseschedules"
 SERVED = "/apis/agb.cloud/v1alpha1"
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PAUSE = 1000.0
 
 
 class Sink:
@@ -123,6 +123,7 @@ def a_watch(*events: dict[str, Any], then: str = "") -> Answer:
 def script(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Script:
     for name in ("LOOK_FOR", "REFUSED_PAUSE", "RETRY"):
         monkeypatch.setattr(schedule_watch, name, 0.01)
+    monkeypatch.setattr(rounds, "RENEWAL", 0.01)
     monkeypatch.setattr(connection, "_PAUSES", dict.fromkeys(connection._PAUSES, 0.01))
     script = Script()
     server.answer = script
@@ -241,47 +242,29 @@ async def test_a_watch_that_is_refused_is_told_at_once_and_a_new_list_ends_that(
     assert sink.told[:4] == ["all: nights", "refused", "MODIFIED nights", "all: nights"]
 
 
-class EndingAtOnce:
-    """An API server, or a proxy before it, that accepts each watch and ends it at once; session and answer in one."""
+@pytest.fixture
+def pauses(script: Script, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each pause that is as long as a real one; they are over at once."""
+    sleep, pauses = asyncio.sleep, list[float]()
 
-    status = 200
+    async def at_once(delay: float, *more: Any) -> Any:
+        if delay > PAUSE - 100.0:
+            pauses.append(delay)
+            delay = 0
+        return await sleep(delay, *more)
 
-    def __init__(self) -> None:
-        self.watched_at: list[float] = []
-        self.content = self
-
-    async def list_schedules(self, _: str | None) -> tuple[list[dict[str, Any]], str]:
-        return [], "1"
-
-    def schedules_url(self, _: str | None) -> str:
-        return ""
-
-    async def open_session(self, *_: object) -> "EndingAtOnce":
-        await asyncio.sleep(0.01)
-        return self
-
-    def get(self, _: str, **__: object) -> "EndingAtOnce":
-        self.watched_at.append(loop_time())
-        return self
-
-    async def __aenter__(self) -> "EndingAtOnce":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        for line in (b"\n",):
-            yield line
+    monkeypatch.setattr(schedule_watch, "RETRY", PAUSE)
+    monkeypatch.setattr(rounds, "RENEWAL", PAUSE)
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    return pauses
 
 
-@pytest.mark.looptime
-async def test_a_watch_that_ends_as_soon_as_it_has_begun_is_not_renewed_without_a_pause() -> None:
-    server = EndingAtOnce()
-    watch = ScheduleWatch(cluster=server, sink=Sink(), namespaces=())  # type: ignore[arg-type]
-    task = asyncio.create_task(watch.run())
-    await asyncio.sleep(60.0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def test_a_watch_that_ends_as_soon_as_it_has_begun_is_not_renewed_without_a_pause(
+    script: Script, connect: Connect, pauses: list[float]
+) -> None:
+    script.watches = [*[a_watch(event("MODIFIED"))] * 9, a_watch(event("DELETED")), a_watch()]
+    async with watching(connect) as sink:
+        await sink.hears("DELETED nights")
 
-    assert 10 <= len(server.watched_at) <= 60 / schedule_watch.RETRY + 1
+    assert sink.told.count("all: nights") == 1
+    assert len(pauses) >= 9
