@@ -6,6 +6,7 @@ and no peering (see docs/adr/0001).
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final, cast
 
@@ -13,6 +14,7 @@ import aiohttp
 import kopf
 
 from ..model.resource import GROUP, PLURAL, VERSION
+from .rounds import renewal
 
 WATCH_SECONDS: Final = 60
 """Seconds that one watch request lasts before it is renewed where it ended; the API server reads whole ones only."""
@@ -72,9 +74,14 @@ def _register(
     open_session: Callable[[], Awaitable[tuple[str, aiohttp.ClientSession]]],
 ) -> None:
     """Register with kopf the one handler, and how to log in: again whenever the API server refuses a token."""
+    logged_in = -math.inf
 
     @kopf.on.login(registry=registry)
     async def on_login(**_: Any) -> kopf.AiohttpSession:
+        # A proxy may accept the credentials for what `open_session` asks, and refuse them for the watch.
+        nonlocal logged_in
+        await renewal(logged_in)
+        logged_in = asyncio.get_running_loop().time()
         server, session = await open_session()
         return kopf.AiohttpSession(server=server, aiohttp_session=session)
 

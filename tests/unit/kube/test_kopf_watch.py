@@ -175,3 +175,27 @@ async def test_a_list_that_comes_back_to_itself_ends_and_is_read_anew_after_a_pa
         mended = True
         await kopf.until(lambda: "s" in kopf.seen)
     assert f"the API server's list of {SESSIONS} comes back to itself" in caplog.text
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watch", "list"])
+async def test_credentials_that_are_refused_on_one_path_alone_are_not_replaced_without_a_pause(
+    watch: bool, server: ApiServer, connect: Connect, held: list[float]
+) -> None:
+    refused = 0
+    mended = False
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal refused
+        watched = bool(request.query.get("watch"))
+        if request.path == SESSIONS and watched == watch and not mended:
+            refused += 1
+            return web.Response(status=401)
+        return await (a_watch(request) if watched else discovery(request))
+
+    server.answer = answer
+    async with watching(await connect()) as kopf:
+        await kopf.until(lambda: refused >= 5)
+        held_back = len(held)
+        mended = True
+        await kopf.until(lambda: "s" in kopf.seen)
+    assert held_back >= 4
