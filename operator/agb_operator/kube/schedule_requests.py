@@ -37,13 +37,13 @@ class ScheduleRequests:
         return "agbpauseschedules" in {item["name"] for item in served["resources"]}
 
     async def list_schedules(self, namespace: str | None = None) -> tuple[list[dict[str, Any]], str]:
-        """List the schedules of one namespace or of all, with the version to watch from."""
+        """List the schedules of one namespace or of all, with the version to watch from: "" if the server gave none."""
         if namespace is None:
             answer = await self._connection.request(Request(path=_ALL_SCHEDULES))
         else:
             answer = await self._ask(_SCHEDULES, namespace)
         self._check_list(answer, "AgbPauseScheduleList")
-        return list(answer.get("items") or ()), str(answer["metadata"]["resourceVersion"])
+        return list(answer.get("items") or ()), str((answer.get("metadata") or {}).get("resourceVersion") or "")
 
     async def patch_schedule_status(
         self, namespace: str, name: str, *, resource_version: str, patch: Mapping[str, Any]

@@ -268,3 +268,18 @@ async def test_a_watch_that_ends_as_soon_as_it_has_begun_is_not_renewed_without_
 
     assert sink.told.count("all: nights") == 1
     assert len(pauses) >= 9
+
+
+@pytest.mark.parametrize("metadata", [{"resourceVersion": ""}, {}, None], ids=["empty", "without", "no metadata"])
+async def test_a_list_without_a_version_to_watch_from_is_told_and_asked_for_again_after_a_pause(
+    metadata: object, script: Script, connect: Connect, pauses: list[float]
+) -> None:
+    async def versionless(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "AgbPauseScheduleList", "metadata": metadata, "items": []})
+
+    script.lists = [*[versionless] * 5, the_list("nights")]
+    async with watching(connect) as sink:
+        await sink.hears("all: nights")
+
+    assert sink.told == ["all: none"] * 5 + ["all: nights"]
+    assert len(pauses) >= 5
