@@ -131,6 +131,8 @@ class Gatherer:
             # Lists may be old, and a release is for good.
             found = [await client.observe(found[0].session_id), *found[1:]]
         remembered.duplicated = remembered.duplicated and bool(found)
+        if not living(found):
+            remembered.duplicates.end()  # a look-up that finds one does not: what failed may be its end
         return replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(session))
 
     async def _labelled(self, given: Input, session_id: str, client: SessionClient) -> Input:

@@ -186,7 +186,7 @@ class Reconciler:
                 case Action.CREATE:
                     plan = await self.creation.create(given, remembered, client)
                 case Action.END_DUPLICATE:
-                    await self.creation.end_duplicate(given, client)
+                    await self.creation.end_duplicate(given, remembered, client)
                     self.status_writer.announce(given.session, plan.events)
                     plan = replace(plan, events=())
                 case _:
