@@ -49,8 +49,9 @@ class Informer:
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
             # decide who of several manages the session. What is written without end is followed at a pace of its own.
-            self.queue.add_after(session.key, self.memory.change_waits(current))
-            self._queue_those_naming_it(session)
+            wait = self.memory.change_waits(current)
+            self.queue.add_after(session.key, wait)
+            self._queue_those_naming_it(session, after=wait)
             if current.override is not None and current.override != before.override:
                 self.metrics.override(current.override.state)
         elif (
@@ -85,7 +86,7 @@ class Informer:
         self.claims.forget(session.uid)
         self._queue_those_naming_it(session)
 
-    def _queue_those_naming_it(self, session: AgbSession) -> None:
+    def _queue_those_naming_it(self, session: AgbSession, *, after: float = 0.0) -> None:
         for other in self.store.naming(session.session_id):
             if other.key != session.key:
-                self.queue.add(other.key)
+                self.queue.add_after(other.key, after)

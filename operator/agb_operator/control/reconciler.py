@@ -151,7 +151,7 @@ class Reconciler:
     ) -> float | None:
         session = given.session
         if plan.action != Action.NONE and not self.intents.hold(given.desired, session, self.store.get(session.key)):
-            return 0.0  # what is wanted has changed during the look
+            return remembered.change_waits(self.clock.now())  # what is wanted has changed during the look
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
             await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)
             remembered.cluster.end()
