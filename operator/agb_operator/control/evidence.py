@@ -106,7 +106,8 @@ class Gatherer:
             except ApiUnavailable as error:
                 failure = error  # and this may be
                 continue
-            self.memory.note_look(other, seen.state, client=client)
+            if self.store.lives(other.uid):  # nobody forgets what is noted of one that went meanwhile
+                self.memory.note_look(other, seen.state, client=client)
             if seen.state != SessionState.NOT_FOUND:
                 return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
             vanished += 1

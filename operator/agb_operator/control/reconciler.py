@@ -85,7 +85,6 @@ class Reconciler:
             return None  # another replica may be at work already, and this process is about to end
         except ObjectNotFound:
             self.store.remove(key, session.uid)
-            self.memory.forget(key)
             return None
         except ClusterError as error:
             return await self._on_cluster_error(session, remembered, error)
