@@ -18,7 +18,7 @@ from agb_operator.model.resource import ObjectKey
 from agb_operator.model.states import Observation
 from agb_simulator.effects import Delay
 from fakes import FakeCluster
-from integration.world import KEY, NAMESPACE, World
+from integration.world import KEY, NAMESPACE, SECRET, World
 
 pytestmark = pytest.mark.looptime
 IMAGE = "agb-code-space-1"
@@ -184,3 +184,17 @@ async def test_nothing_is_kept_of_what_goes_while_another_one_is_vouched_for_by_
         world.cluster.delete(NAMESPACE, "gone")
         await asyncio.sleep(1000.0)
         assert list(kept(world.operator.parts, {"gone", uid, ids["gone"]}, "parts", set())) == []
+
+
+async def test_nothing_is_kept_of_keys_that_were_replaced() -> None:
+    async with World() as world:
+        world.apply("one", sessionId=world.control.add_session(KEY))
+        await world.ready("Running", "one")
+        for number in range(3):
+            world.control.add_key(f"simulator-key-{number}", shares_with=KEY)
+            world.cluster.put_secret(NAMESPACE, SECRET, apiKey=f"simulator-key-{number}")
+            await asyncio.sleep(300.0)
+
+        replaced = [ApiKey(key) for key in (KEY, "simulator-key-0")]  # the one before is kept, for deletions
+        gone = {*replaced, *(key.fingerprint for key in replaced)}
+        assert list(kept(world.operator.parts, gone, "parts", set())) == []
