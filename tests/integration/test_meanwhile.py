@@ -1,9 +1,11 @@
 """What changes while a pass is under way, and what a pass may not forget; the whole operator in virtual time."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
+from agb_operator.model.resource import ObjectKey
 from agb_simulator.effects import Delay, LostAnswer, StatusValue
 from integration.world import KEY, NAMESPACE, World
 
@@ -97,3 +99,41 @@ async def test_labels_that_go_there_and_back_while_a_status_meets_a_conflict_are
         await asyncio.sleep(60.0)
         assert world.control.session(world.status()["sessionId"])["labels"]["team"] == "a"
         assert world.status()["labels"] == {"team": "a"}
+
+
+async def edited_without_end(world: World, name: str, *, seconds: float, **spec: object) -> None:
+    for number in range(int(seconds * 100)):
+        world.patch(name, timeout=f"{number + 20}s", **spec)
+        await asyncio.sleep(0.01)
+
+
+async def test_whoever_edits_without_end_has_no_look_at_agb_for_each_edit() -> None:
+    async with World() as world:
+        world.control.add_sessions(KEY, count=20_000)  # no list is cheaper than a look
+        await running(world)
+        world.control.configure(latency=0.05)
+        before = world.calls("getSession")
+        await edited_without_end(world, "s", seconds=20.0, paused=True)
+
+        assert world.calls("getSession") - before <= 70, "twenty edits at once, then one a second"
+        await world.ready("Paused", within=10.0)
+
+
+async def test_whoever_edits_without_end_has_no_pass_of_a_neighbour_for_each_edit() -> None:
+    async with World() as world:
+        session_id = await running(world, "a")
+        world.apply("b", sessionId=session_id)
+        await world.ready("SessionConflict", "b")
+        passes: Counter[str] = Counter()
+        reconcile = world.operator.parts.workers.reconcile
+
+        async def counting(key: ObjectKey) -> float | None:
+            passes[key.name] += 1
+            return await reconcile(key)
+
+        world.operator.parts.workers.reconcile = counting
+        await edited_without_end(world, "a", seconds=20.0)
+        assert passes["b"] <= 70, "twenty edits at once, then one a second"
+
+        world.patch("a", managementPolicy="Observe")
+        await world.ready("Running", "b", within=10.0)

@@ -10,7 +10,7 @@ import pytest
 
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterRefused, ClusterUnavailable, Conflict
 from agb_operator.model.resource import FINALIZER
-from agb_simulator.effects import HttpError
+from agb_simulator.effects import HttpError, LostAnswer
 from fakes import FakeCluster
 from integration.world import KEY, NAMESPACE, World
 from simulated import loop_time
@@ -78,7 +78,9 @@ async def test_a_refused_status_is_tried_again_with_growing_gaps_and_without_a_c
             looks = [entry.time for entry in world.control.requests() if entry.endpoint == "getSession"]
             assert not [time for time in looks if time > cluster.tried[0]]
         assert errors(world) == {refusal.reason}
-        assert refusal.message in caplog.text
+        told = [record.message for record in caplog.records if "did not take a write" in record.message]
+        assert told
+        assert all(message.endswith(f"{refusal.message} {refusal.advice}") for message in told)
 
         cluster.refusal = None
         await world.ready("Paused", within=90.0)
@@ -96,6 +98,28 @@ async def test_while_a_status_is_refused_nothing_is_created() -> None:
         cluster.refusal = None
         await world.ready("Running", within=90.0)
         assert world.calls("createSession") == 1
+
+
+async def test_while_a_status_is_refused_no_duplicate_is_ended() -> None:
+    cluster = Refusing()
+    async with World(cluster=cluster) as world:
+        world.control.add_fault(LostAnswer(late=50.0), endpoint="createSession", count=1)
+        world.apply(imageId="agb-code-space-1")
+        await world.ready("Running")
+        cluster.refusal = ClusterRefused("a policy says no", http_status=422)
+        world.cluster.annotate(NAMESPACE, "s", reconcile_requested_at="1")
+        await world.until(lambda: cluster.tried)
+        await asyncio.sleep(2 * MINUTE)
+        assert len(world.live()) == 2
+        labels = world.calls("GetLabel")
+        world.cluster.annotate(NAMESPACE, "s", reconcile_requested_at="2")
+        await world.until(lambda: world.calls("GetLabel") > labels)  # it has been found
+        await asyncio.sleep(10 * MINUTE)
+        assert world.calls("releaseSessionAsync") == 0
+
+        cluster.refusal = None
+        await world.until(lambda: len(world.live()) == 1, within=400.0)
+        world.assert_clean()
 
 
 async def test_while_a_status_is_refused_nothing_is_released() -> None:

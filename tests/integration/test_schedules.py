@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agb_operator.model.status import timestamp
-from integration.world import EPOCH, KEY, NAMESPACE, SchedulesCome, World
+from integration.world import EPOCH, KEY, NAMESPACE, SchedulesCome, World, wall
 from simulated import loop_time
 
 pytestmark = pytest.mark.looptime
@@ -393,6 +393,22 @@ class TestEdits:
             await until(BEGIN + 69)
             assert world.calls(RESUME) == 0
             await until(BEGIN + 80)
+            assert (world.calls(RESUME), asleep(world)) == (1, False)
+
+    @pytest.mark.parametrize("hours", [-2, 2])
+    async def test_a_clock_that_is_set_changes_nothing_of_the_ten_seconds(self, hours: int) -> None:
+        jump = timedelta()
+        # The night is long enough that it is night by either clock.
+        async with World(wall=lambda: wall() + jump) as world:
+            world.schedule(pauseAt="0 1 * * *", resumeAt="0 12 * * *")
+            await sessions(world, "s")
+            await until(5 * 3600)
+            world.cluster.delete_schedule(NAMESPACE, "nights")
+            await asyncio.sleep(2)
+            jump = timedelta(hours=hours)
+            await asyncio.sleep(6)
+            assert (world.calls(RESUME), asleep(world)) == (0, True)
+            await asyncio.sleep(10)
             assert (world.calls(RESUME), asleep(world)) == (1, False)
 
     async def test_one_replaced_by_force_inside_its_window_wakes_nobody(self) -> None:

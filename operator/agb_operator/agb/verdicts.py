@@ -12,6 +12,7 @@ one success of any key sets all of them free.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Endpoint:
     """Whether it is reached, and fails for every key that has called lately."""
     recoveries: int = field(init=False, default=0)
     """How often that has come to an end."""
-    _words: dict[str, _Word] = field(init=False, default_factory=dict)
+    _words: OrderedDict[str, _Word] = field(init=False, default_factory=OrderedDict)
+    """Of the keys that have called lately; the latest is the last."""
 
     def __post_init__(self) -> None:
         self.reach = Breaker(
@@ -72,9 +74,10 @@ class Endpoint:
         if verdict is Outcome.SILENT:
             return
         now, bad = self.clock.now(), verdict is not Outcome.GOOD
-        if bad or self.fails_for_all:
-            self._words = {each: word for each, word in self._words.items() if word.at > now - LATELY}
         self._words[name] = _Word(at=now, bad=bad, namespaces=namespaces)
+        self._words.move_to_end(name)
+        while next(iter(self._words.values())).at <= now - LATELY:
+            self._words.popitem(last=False)
         if not bad and self.fails_for_all:
             self.fails_for_all = False
             self.recoveries += 1

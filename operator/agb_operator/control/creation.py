@@ -44,7 +44,7 @@ class Creation:
         given = replace(given, now=self.clock.wall())
         return finish(given, created(given, answer))
 
-    async def end_duplicate(self, given: Input, client: SessionClient) -> None:
+    async def end_duplicate(self, given: Input, remembered: Remembered, client: SessionClient) -> None:
         """Take the first session found one step nearer to its end.
 
         Raises:
@@ -59,3 +59,4 @@ class Creation:
             await client.resume(duplicate.session_id)
         else:
             await client.release(duplicate.session_id)
+        remembered.duplicates.end()

@@ -106,7 +106,8 @@ class Gatherer:
             except ApiUnavailable as error:
                 failure = error  # and this may be
                 continue
-            self.memory.note_look(other, seen.state, client=client)
+            if self.store.lives(other.uid):  # nobody forgets what is noted of one that went meanwhile
+                self.memory.note_look(other, seen.state, client=client)
             if seen.state != SessionState.NOT_FOUND:
                 return replace(given, evidence=replace(given.evidence, others=Others.SEEN))
             vanished += 1
@@ -131,6 +132,8 @@ class Gatherer:
             # Lists may be old, and a release is for good.
             found = [await client.observe(found[0].session_id), *found[1:]]
         remembered.duplicated = remembered.duplicated and bool(found)
+        if not living(found):
+            remembered.duplicates.end()  # a look-up that finds one does not: what failed may be its end
         return replace(given, now=self.clock.wall(), found=found, recalled=self.memory.recall(session))
 
     async def _labelled(self, given: Input, session_id: str, client: SessionClient) -> Input:

@@ -1,4 +1,7 @@
-"""What an event of the watch does: it updates the store and queues the key; nothing else happens here."""
+"""What an event of the watch does: it updates the store and queues the key.
+
+Owns also what becomes of a resource that is no more, whether the watch has told that or a pass has found it out.
+"""
 
 import json
 import logging
@@ -23,7 +26,7 @@ class Informer:
     """Takes in what the watch says."""
 
     store: Store
-    """Is told of every version."""
+    """Is told of every version, and tells what is gone."""
     queue: WorkQueue
     """Takes the keys of resources that need a pass."""
     claims: Claims
@@ -33,6 +36,9 @@ class Informer:
     """Counts overrides."""
     on_activity: Callable[[], None]
     """Told of each event, as proof that the watch lives."""
+
+    def __post_init__(self) -> None:
+        self.store.on_gone = self._forget
 
     def event(self, kind: str | None, body: dict[str, Any]) -> None:
         """Take in one event: kind ADDED, MODIFIED, DELETED, or None for what a list found."""
@@ -49,8 +55,9 @@ class Informer:
         elif current is not None and current.asks != before.asks:
             # Our own status writes come back as events, too; only what people can change asks for a pass. It may also
             # decide who of several manages the session. What is written without end is followed at a pace of its own.
-            self.queue.add_after(session.key, self.memory.change_waits(current))
-            self._queue_those_naming_it(session)
+            wait = self.memory.change_waits(current)
+            self.queue.add_after(session.key, wait)
+            self._queue_those_naming_it(session, after=wait)
             if current.override is not None and current.override != before.override:
                 self.metrics.override(current.override.state)
         elif (
@@ -76,16 +83,19 @@ class Informer:
         return False
 
     def gone(self, session: AgbSession) -> None:
-        """Forget a resource that no longer exists; whoever waited for its session is looked at anew."""
+        """Take out a resource that no longer exists."""
         self.store.remove(session.key, session.uid)
-        if self.store.get(session.key) is None:  # also if it had been removed already, by our own last write
-            self.memory.forget(session.key)
-            self.intents.forget(session.key)
-            self.queue.add(session.key)  # its last pass forgets, also what one that is under way still remembers
+
+    def _forget(self, session: AgbSession) -> None:
+        """Keep nothing of a resource that is no more; whoever waited for its session is looked at anew."""
+        self.memory.forget(session.key)
+        self.intents.forget(session.key)
         self.claims.forget(session.uid)
+        if self.store.get(session.key) is None:
+            self.queue.add(session.key)  # its last pass forgets, also what one that is under way still remembers
         self._queue_those_naming_it(session)
 
-    def _queue_those_naming_it(self, session: AgbSession) -> None:
+    def _queue_those_naming_it(self, session: AgbSession, *, after: float = 0.0) -> None:
         for other in self.store.naming(session.session_id):
             if other.key != session.key:
-                self.queue.add(other.key)
+                self.queue.add_after(other.key, after)

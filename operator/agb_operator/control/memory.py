@@ -106,6 +106,10 @@ class Remembered:
     status_refused: bool = False
     """The last write of a status failed: until one succeeds, nothing is ended without a word about it first."""
 
+    def change_waits(self, now: float) -> float:
+        """Give the seconds until a change is to be followed, 0 unless the resource is changed again and again."""
+        return 0.0 if self.changes.may_spend(now) else self.changes.rest(now)
+
     def note_absence(self) -> None:
         """Forget what was known of a session that another one is to replace: its create was answered long since."""
         self.missing_looks = 0
@@ -209,9 +213,8 @@ class Memory:
         self._leave(key)
 
     def change_waits(self, session: AgbSession) -> float:
-        """Give the seconds until a change of a resource is to be followed, 0 unless it is changed again and again."""
-        changes, now = self.of(session).changes, self._clock()
-        return 0.0 if changes.may_spend(now) else changes.rest(now)
+        """Give the seconds until a change of this resource is to be followed."""
+        return self.of(session).change_waits(self._clock())
 
     def recall(self, session: AgbSession, *, owner: str = "") -> Recalled:
         """Give what the decision may know."""

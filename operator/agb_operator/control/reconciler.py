@@ -85,7 +85,6 @@ class Reconciler:
             return None  # another replica may be at work already, and this process is about to end
         except ObjectNotFound:
             self.store.remove(key, session.uid)
-            self.memory.forget(key)
             return None
         except ClusterError as error:
             return await self._on_cluster_error(session, remembered, error)
@@ -151,7 +150,7 @@ class Reconciler:
     ) -> float | None:
         session = given.session
         if plan.action != Action.NONE and not self.intents.hold(given.desired, session, self.store.get(session.key)):
-            return 0.0  # what is wanted has changed during the look
+            return remembered.change_waits(self.clock.now())  # what is wanted has changed during the look
         if plan.action in (Action.ADD_FINALIZER, Action.REMOVE_FINALIZER):
             await self._set_finalizer(given, remembered, present=plan.action == Action.ADD_FINALIZER)
             remembered.cluster.end()
@@ -186,7 +185,7 @@ class Reconciler:
                 case Action.CREATE:
                     plan = await self.creation.create(given, remembered, client)
                 case Action.END_DUPLICATE:
-                    await self.creation.end_duplicate(given, client)
+                    await self.creation.end_duplicate(given, remembered, client)
                     self.status_writer.announce(given.session, plan.events)
                     plan = replace(plan, events=())
                 case _:

@@ -77,7 +77,7 @@ class ScheduleInformer:
             self.queue.add(schedule.key)
 
     def _gone(self, schedule: AgbPauseSchedule) -> None:
-        if self.schedules.remove(schedule.key, self.clock.wall()):
+        if self.schedules.remove(schedule.key, self.clock.now()):
             self.intents.forget(schedule.key)
             self.queue.add(schedule.key)  # its last pass forgets
             self.ask_anew(schedule.namespace)

@@ -48,6 +48,8 @@ class ScheduleReconciler:
     """The sessions."""
     intents: Intents
     cluster: ScheduleWriter
+    ask_anew: Callable[[str | None], None]
+    """Has all sessions of a namespace asked about again."""
     record: Callable[[AgbPauseSchedule, Event], None]
     """Takes an Event to be sent; must not block."""
     leads: Callable[[], bool]
@@ -62,7 +64,7 @@ class ScheduleReconciler:
         if resource is None or resource.deleting:
             self._counted_at.pop(key, None)
             self._failures.pop(key, None)
-            return self.schedules.forget(key, self.clock.wall()) if resource is None else None
+            return self._forget(key) if resource is None else None
         schedule, now = self.schedules.schedule(key), self.clock.wall()
         sessions, settled = self._counts(resource)
         report = report_of(schedule, before=resource.status, sessions=sessions, settled=settled, now=now)
@@ -72,6 +74,12 @@ class ScheduleReconciler:
         if not patch or not self.leads():
             return None
         return wait if wait > 0 else await self._write(resource, report, patch)
+
+    def _forget(self, key: ObjectKey) -> float | None:
+        left = self.schedules.forget(key, self.clock.now())
+        if left is None:
+            self.ask_anew(key.namespace)  # it is no longer heard
+        return left
 
     async def _write(
         self, resource: AgbPauseSchedule, report: ScheduleReport, patch: Mapping[str, Any]

@@ -6,17 +6,16 @@ that is replaced, or goes with its namespace, wakes nobody.
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
 from ..model.resource import ObjectKey
 from ..model.schedule import AgbPauseSchedule
-from ..policy.intent import Deleted, Schedules
+from ..policy.intent import Schedules
 from ..policy.schedule import Schedule
 
-HELD: Final = timedelta(seconds=10)
-"""How long a deleted schedule is heard."""
+HELD: Final = 10.0
+"""Seconds for which a deleted schedule is heard."""
 
 
 class Reading(Enum):
@@ -43,7 +42,8 @@ class ScheduleStore:
         self._listed: set[str | None] = set()
         self._resources: dict[ObjectKey, AgbPauseSchedule] = {}
         self._schedules: dict[str, dict[str, Schedule]] = {}
-        self._deleted: dict[str, dict[str, Deleted]] = {}
+        self._deleted: dict[str, dict[str, tuple[Schedule, float]]] = {}
+        """With the time at which each stops being heard, on the monotonic clock: the time of day may be set."""
 
     def __iter__(self) -> Iterator[AgbPauseSchedule]:
         return iter(list(self._resources.values()))
@@ -74,7 +74,7 @@ class ScheduleStore:
         """Give what the decision may know of a namespace's schedules."""
         return Schedules(
             existing=tuple(self._schedules.get(namespace, {}).values()),
-            deleted=tuple(self._deleted.get(namespace, {}).values()),
+            deleted=tuple(schedule for schedule, _ in self._deleted.get(namespace, {}).values()),
             readable=self.reading(namespace) != Reading.REFUSED,
         )
 
@@ -101,19 +101,19 @@ class ScheduleStore:
         self._deleted.get(key.namespace, {}).pop(key.name, None)
         return True
 
-    def remove(self, key: ObjectKey, now: datetime) -> bool:
+    def remove(self, key: ObjectKey, now: float) -> bool:
         """Take out a resource that is gone; tells whether it was known."""
         if self._resources.pop(key, None) is None:
             return False
-        deleted = Deleted(schedule=self._schedules[key.namespace].pop(key.name), until=now + HELD)
-        self._deleted.setdefault(key.namespace, {})[key.name] = deleted
+        schedule = self._schedules[key.namespace].pop(key.name)
+        self._deleted.setdefault(key.namespace, {})[key.name] = schedule, now + HELD
         return True
 
-    def forget(self, key: ObjectKey, now: datetime) -> float | None:
+    def forget(self, key: ObjectKey, now: float) -> float | None:
         """Drop a deleted one that is no longer heard; gives the seconds until it may be, None when nothing is left."""
         namespace, name = key.namespace, key.name
         deleted = self._deleted.get(namespace, {})
-        if name in deleted and (left := (deleted[name].until - now).total_seconds()) > 0:
+        if name in deleted and (left := deleted[name][1] - now) > 0:
             return left
         deleted.pop(name, None)
         for table in (self._deleted, self._schedules):

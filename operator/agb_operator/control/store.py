@@ -11,6 +11,8 @@ from ..model.status import Phase
 
 OnChange = Callable[[AgbSession | None, AgbSession | None], None]
 """Takes what was known of a resource and what is known now; None if there is none."""
+OnGone = Callable[[AgbSession], None]
+"""Takes a resource that is no more."""
 
 
 class Store:
@@ -19,6 +21,8 @@ class Store:
     def __init__(self, *, on_change: Sequence[OnChange] = ()) -> None:
         """Begin empty; each of `on_change` is told of every change."""
         self._on_change = on_change
+        self.on_gone: OnGone = lambda _: None
+        """Told of each resource that is no more, whoever has found that out; another one may have its name."""
         self._sessions: dict[ObjectKey, AgbSession] = {}
         self._by_uid: dict[str, ObjectKey] = {}
         self._naming: dict[str, set[ObjectKey]] = {}
@@ -57,6 +61,8 @@ class Store:
         self.changes += 1
         if session.session_id:
             self._naming.setdefault(session.session_id, set()).add(session.key)
+        if before is not None and before.uid != session.uid:
+            self.on_gone(before)
         self._tell(before, session)
         return before
 
@@ -77,6 +83,7 @@ class Store:
         self.changes += 1
         self._unname(session)
         self._tell(session, None)
+        self.on_gone(session)
         return session
 
     def _tell(self, before: AgbSession | None, after: AgbSession | None) -> None:

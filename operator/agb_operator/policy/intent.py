@@ -62,25 +62,17 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Deleted:
-    """A schedule that is gone, and the moment until which nobody wakes for that."""
-
-    schedule: Schedule
-    until: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Schedules:
     """All that is known of the schedules of one namespace.
 
     Attributes:
         existing: the schedules that there are.
-        deleted: those deleted a moment ago, of whose name there is no other.
+        deleted: those deleted a moment ago, of whose name there is no other: nobody wakes for that yet.
         readable: whether schedules can be read; if not, the two lists do not count.
     """
 
     existing: Sequence[Schedule] = ()
-    deleted: Sequence[Deleted] = ()
+    deleted: Sequence[Schedule] = ()
     readable: bool = True
 
 
@@ -117,24 +109,24 @@ class Voice(NamedTuple):
 
     Attributes:
         until: when that changes; None if not within 400 days.
-        gone: when a deleted schedule stops being heard; None while it exists.
+        gone: it was deleted a moment ago.
     """
 
     schedule: Schedule
     asks: bool
     since: datetime | None
     until: datetime | None
-    gone: datetime | None = None
+    gone: bool = False
 
 
 def decide(subject: Subject, schedules: Schedules, now: datetime) -> Intent:
     """Say what is wanted of a session now, why, and until when."""
     if subject.deleting:
         return Intent(state=DesiredState.GONE, why=subject.why, next_change=subject.next_change, look_again=None)
-    hearing = _Hearing(subject, schedules, now)
+    hearing = _Hearing(subject, schedules)
     voices = hearing.voices(now)
     # A schedule that is gone keeps asleep who sleeps, and sends nobody to sleep.
-    heard = [voice for voice in voices if voice.gone is None or subject.desired_state == DesiredState.PAUSED]
+    heard = [voice for voice in voices if not voice.gone or subject.desired_state == DesiredState.PAUSED]
     state, why = hearing.wanted(now, heard, subject.desired_state, subject.why)
     spoken = subject.paused or why == OVERRIDE or any(voice.asks for voice in heard)
     return Intent(
@@ -162,14 +154,14 @@ def follow(subject: Subject, schedules: Schedules, now: datetime, until: datetim
     intent = decide(subject, schedules, now)
     yield Wanted(now, intent.state, intent.why)
     if not subject.deleting:
-        hearing = _Hearing(subject, schedules, now)
+        hearing = _Hearing(subject, schedules)
         yield from hearing.walk(now, hearing.voices(now), intent.state, intent.why, min(until, now + FAR))
 
 
 def hear(subject: Subject, schedules: Schedules, now: datetime) -> tuple[Voice, ...]:
     """Give what each schedule that selects the session says of it, those that cannot be used included."""
-    hearing = _Hearing(subject, schedules, now)
-    return tuple(hearing.voices(now) + [_voice(schedule, None, timedelta(0), now) for schedule in hearing.unusable])
+    hearing = _Hearing(subject, schedules)
+    return tuple(hearing.voices(now) + [_voice(schedule, False, timedelta(0), now) for schedule in hearing.unusable])
 
 
 class _Hearing:
@@ -177,16 +169,16 @@ class _Hearing:
 
     __slots__ = ("_override", "_paused", "_readable", "_usable", "unusable")
 
-    def __init__(self, subject: Subject, schedules: Schedules, now: datetime) -> None:
+    def __init__(self, subject: Subject, schedules: Schedules) -> None:
         self._override = subject.override
         self._paused = subject.paused
         self._readable = schedules.readable
-        self._usable: list[tuple[Schedule, datetime | None, timedelta]] = []
+        self._usable: list[tuple[Schedule, bool, timedelta]] = []
         self.unusable: list[Schedule] = []
-        everybody: list[tuple[Schedule, datetime | None]] = []
+        everybody: list[tuple[Schedule, bool]] = []
         if schedules.readable:
-            everybody += ((schedule, None) for schedule in schedules.existing)
-            everybody += ((gone.schedule, gone.until) for gone in schedules.deleted if gone.until > now)
+            everybody += ((schedule, False) for schedule in schedules.existing)
+            everybody += ((schedule, True) for schedule in schedules.deleted)
         for schedule, gone in everybody:
             if not schedule.selects(subject.labels):
                 continue
@@ -238,7 +230,6 @@ class _Hearing:
             return None
         # A change further away than 400 days is shown as soon as it is not.
         moments = [voice.until or now + _TOMORROW for voice in voices]
-        moments += [voice.gone for voice in voices if voice.gone is not None]
         return min((moment for moment in moments if moment > now), default=None)
 
     def _turn(self, at: datetime, voices: list[Voice], state: DesiredState, why: str) -> datetime | None:
@@ -270,7 +261,7 @@ class _Hearing:
         return why if not names or why in names else names[0]
 
 
-def _voice(schedule: Schedule, gone: datetime | None, share: timedelta, at: datetime) -> Voice:
+def _voice(schedule: Schedule, gone: bool, share: timedelta, at: datetime) -> Voice:
     asks, since, until = schedule.span(at - share)
     since = None if since is None else since + share
     return Voice(schedule, asks, since, None if until is None else until + share, gone)

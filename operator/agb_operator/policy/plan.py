@@ -47,8 +47,8 @@ class Action(StrEnum):
 
 QUESTIONS: Final = frozenset({Action.LOOK_UP, Action.READ_LABELS, Action.ASK_OTHERS, Action.ASK_FORMER})
 """What is asked in the middle of a pass, for its decision."""
-FINAL: Final = frozenset({Action.CREATE, Action.RELEASE, Action.END_DUPLICATE})
-"""What costs or ends a session; nothing of it is done while its status cannot be written."""
+FINAL: Final = frozenset({Action.RELEASE, Action.END_DUPLICATE})
+"""What ends a session; nothing of it is done while its status cannot be written. A create is in the status before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -170,7 +170,6 @@ def assemble(
     status_writer = StatusWriter(
         cluster=cluster, store=store, metrics=metrics, record=event_recorder.record, leads=leads, clock=clock
     )
-    creation = Creation(cluster_name=settings.cluster_name, clock=clock)
     reconciler = Reconciler(
         store=store,
         claims=claims,
@@ -178,17 +177,19 @@ def assemble(
         credentials=credentials,
         gatherer=Gatherer(store=store, memory=memory, credentials=credentials, observer=observer, clock=clock),
         status_writer=status_writer,
-        creation=creation,
+        creation=Creation(cluster_name=settings.cluster_name, clock=clock),
         intents=intents,
         metrics=metrics,
         cluster_name=settings.cluster_name,
         clock=clock,
     )
+    edges = EdgeClock(intents=intents, store=store, schedules=schedules, queue=queue)
     schedule_reconciler = ScheduleReconciler(
         schedules=schedules,
         store=store,
         intents=intents,
         cluster=cluster,
+        ask_anew=edges.ask_anew,
         record=event_recorder.record,
         leads=leads,
         clock=clock,
@@ -234,7 +235,6 @@ def assemble(
         metrics=metrics,
         on_activity=metrics.watch_activity,
     )
-    edges = EdgeClock(intents=intents, store=store, schedules=schedules, queue=queue)
     schedule_informer = ScheduleInformer(
         schedules=schedules, intents=intents, queue=queue, ask_anew=edges.ask_anew, clock=clock
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agb_operator.model.override import Override
 from agb_operator.model.states import DesiredState
 from agb_operator.model.status import NextChange
-from agb_operator.policy.intent import Deleted, Intent, Schedules, Subject, decide, hear
+from agb_operator.policy.intent import Intent, Schedules, Subject, decide, hear
 from agb_operator.policy.schedule import Schedule
 from unit.policy.clockwork import a_schedule, utc
 
@@ -439,30 +439,24 @@ class TestFailStatic:
 class TestDeletedSchedules:
     """What a deleted schedule asked for holds a little longer."""
 
-    HELD: Mapping[str, Deleted] = {
-        "works": Deleted(schedule=a_schedule(), until=NIGHT + 10 * SECOND),
-        "broken": Deleted(schedule=a_schedule(**BROKEN), until=NIGHT + 10 * SECOND),
-    }
+    HELD: Mapping[str, Schedule] = {"works": a_schedule(), "broken": a_schedule(**BROKEN)}
 
     @pytest.mark.parametrize("kind", HELD)
-    def test_a_sleeper_sleeps_on_for_ten_seconds_then_wakes(self, kind: str) -> None:
-        schedules = Schedules(deleted=[self.HELD[kind]])
+    def test_a_sleeper_sleeps_on_while_it_is_heard_then_wakes(self, kind: str) -> None:
+        assert said(decide(ASLEEP, Schedules(deleted=[self.HELD[kind]]), NIGHT)) == ("Paused", "Schedule/office-hours")
+        assert said(decide(ASLEEP, Schedules(), NIGHT)) == ("Running", "Default")
 
-        assert said(decide(ASLEEP, schedules, NIGHT + 9 * SECOND)) == ("Paused", "Schedule/office-hours")
-        assert said(decide(ASLEEP, schedules, NIGHT + 10 * SECOND)) == ("Running", "Default")
-
-    def test_nothing_is_written_meanwhile_and_it_is_looked_at_again_in_time(self) -> None:
+    def test_nothing_is_written_meanwhile(self) -> None:
         before = decide(ASLEEP, of(a_schedule()), NIGHT)
 
         held = decide(ASLEEP, Schedules(deleted=[self.HELD["works"]]), NIGHT)
 
         assert (held.state, held.why, held.next_change) == (before.state, before.why, before.next_change)
-        assert held.look_again == NIGHT + 10 * SECOND
 
     def test_by_day_nothing_is_written_either(self) -> None:
-        awake, gone = replace(SESSION, desired_state="Running"), Deleted(schedule=a_schedule(), until=DAY + SECOND)
+        awake = replace(SESSION, desired_state="Running")
 
-        assert decide(awake, Schedules(deleted=[gone]), DAY).next_change == change(EVENING, PAUSED)
+        assert decide(awake, Schedules(deleted=[self.HELD["works"]]), DAY).next_change == change(EVENING, PAUSED)
 
     def test_it_sends_nobody_to_sleep(self) -> None:
         awake = replace(SESSION, desired_state="Running", why="Default")
