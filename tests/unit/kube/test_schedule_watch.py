@@ -11,6 +11,7 @@ from aiohttp import web
 
 from agb_operator.kube import connection, schedule_watch
 from agb_operator.kube.schedule_watch import ScheduleWatch
+from agb_operator.model.errors import ClusterUnavailable
 from simulated import loop_time
 from unit.kube.api_server import ApiServer, Connect
 
@@ -285,3 +286,29 @@ async def test_a_watch_that_ends_as_soon_as_it_has_begun_is_not_renewed_without_
     await asyncio.gather(task, return_exceptions=True)
 
     assert 10 <= len(server.watched_at) <= 60 / schedule_watch.RETRY + 1
+
+
+class InstalledLater(EndingAtOnce):
+    """An API server that does not serve the resource in its first hour."""
+
+    async def list_schedules(self, _: str | None) -> tuple[list[dict[str, Any]], str]:
+        if not await self.serves_schedules():
+            raise ClusterUnavailable("no such resource", http_status=404)
+        return [], "1"
+
+    async def serves_schedules(self) -> bool:
+        return loop_time() >= 3600.0
+
+
+@pytest.mark.looptime
+async def test_a_resource_that_is_installed_later_is_found_within_five_minutes() -> None:
+    sink = Sink()
+    watch = ScheduleWatch(cluster=InstalledLater(), sink=sink, namespaces=())  # type: ignore[arg-type]
+    task = asyncio.create_task(watch.run())
+    await asyncio.sleep(3599.0)
+    assert set(sink.told) == {"absent"}
+    await asyncio.sleep(301.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert "all: none" in sink.told
