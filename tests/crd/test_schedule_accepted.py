@@ -59,6 +59,7 @@ CASES = {
     "a fixed offset has a name": {**WHO, **WHEN, "timeZone": "Etc/GMT+8"},
     "no days off": {**WHO, "windows": [WINDOW], "daysOff": []},
     "100 windows": {**WHO, "windows": [WINDOW] * 100},
+    "100 exceptions": {**WHO, **WHEN, "exceptions": [WINDOW] * 100},
     "100 days off": {**WHO, **WHEN, "daysOff": [f"{2000 + n}-12-25" for n in range(100)]},
     "a spread of four hours": {**WHO, **WHEN, "spread": "4h"},
     "a spread in several units": {**WHO, **WHEN, "spread": "1h30m"},

@@ -113,6 +113,7 @@ CASES = (
     cron("an empty expression is none", ""),
     cron("resumeAt is checked like pauseAt", "7:00", field="resumeAt"),
     cron("a day of month and a day of week mean either", "0 8 1 * 1", says=BOTH_DAYS),
+    cron("they mean either for resumeAt too", "0 8 1 * 1", says=BOTH_DAYS, field="resumeAt"),
     Case(
         why="a window does not end before it begins",
         spec={**WHO, "windows": [{"from": WINDOW["to"], "to": WINDOW["from"]}]},
@@ -150,6 +151,16 @@ CASES = (
         why="there are at most 100 windows",
         spec={**WHO, "windows": [WINDOW] * 101},
         says=("spec.windows: Too many: 101: must have at most 100 items",),
+    ),
+    Case(
+        why="there are at most 100 days off",
+        spec={**WHO, **WHEN, "daysOff": [f"{2000 + n}-12-25" for n in range(101)]},
+        says=("spec.daysOff: Too many: 101: must have at most 100 items",),
+    ),
+    Case(
+        why="there are at most 100 exceptions",
+        spec={**WHO, **WHEN, "exceptions": [WINDOW] * 101},
+        says=("spec.exceptions: Too many: 101: must have at most 100 items",),
     ),
     spread("a spread has an end", "5h"),
     spread("a word is no spread", "ten"),

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +19,8 @@ from agb_operator.model.errors import ClusterUnavailable
 from agb_operator.model.event import RecordedEvent
 from agb_operator.model.states import Observation, state_of
 from fakes import FakeCluster
-from integration.world import World
-from simulated import SimulatedTransport
+from integration.world import EPOCH, World
+from simulated import SimulatedTransport, loop_time
 
 
 class Moment(StrEnum):
@@ -194,13 +195,21 @@ class Trusting:
 
 
 class GatedWorld(World):
-    """A world in which every request of the operator passes the gate; `trusting` plants a bug."""
+    """A world in which every request of the operator passes the gate; `trusting` plants a bug.
+
+    Its time of day begins with it, so that several of one test live through the same edges of the clock.
+    """
 
     def __init__(self, *, trusting: bool = False) -> None:
         self.gate = Gate()
         cluster = GatedCluster(self.gate)
+        self.begun = loop_time()
         options: dict[str, Any] = {"wrap": lambda client: Trusting(client, cluster)} if trusting else {}
-        super().__init__(transition=3.0, cluster=cluster, **options)
+        super().__init__(transition=3.0, cluster=cluster, wall=self.wall, **options)
+
+    def wall(self) -> datetime:
+        """The time of day."""
+        return EPOCH + timedelta(seconds=loop_time() - self.begun)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return GatedTransport(SimulatedTransport(self.api), self.gate)

@@ -18,7 +18,10 @@ async def test_without_the_lease_nothing_is_asked_called_or_written() -> None:
         world.apply("gone", imageId="agb-code-space-1", deletionPolicy="Delete")
         await world.ready("Running")
         await world.ready("Running", "gone")
+        world.schedule(selector={}, pauseAt="5 0 * * *", resumeAt="8 0 * * *")
+        await world.until(lambda: world.cluster.schedule_writes)
         requests, writes = world.control.stats()["requests"], len(world.cluster.status_writes)
+        world.cluster.schedule_writes.clear()
         world.leads = False
         world.patch(paused=True)
         world.apply("other", imageId="agb-code-space-1")
@@ -26,6 +29,7 @@ async def test_without_the_lease_nothing_is_asked_called_or_written() -> None:
         await asyncio.sleep(LONG)
         assert world.control.stats()["requests"] == requests
         assert len(world.cluster.status_writes) == writes
+        assert world.cluster.schedule_writes == [], "not at its edges either"
         assert world.exists("gone")
 
 

@@ -7,13 +7,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from agb_operator.model.states import Observation
 from integration.restart_points import GatedWorld, Point
-from integration.world import KEY, NAMESPACE
+from integration.world import EPOCH, KEY, NAMESPACE
 
 pytestmark = pytest.mark.looptime
 
@@ -22,6 +23,8 @@ LONG_AFTER = 120.0
 """Seconds after which nothing that a kill has left can still come to light: grace periods, resyncs."""
 ALWAYS = {"from": "2025-01-01T00:00", "to": "2027-01-01T00:00"}
 """A window of a schedule."""
+EDGE = EPOCH + timedelta(minutes=5)
+"""When the window begins or ends of those stories that nobody but the clock tells."""
 ACTIONS = ("createSession", "pauseSessionAsync", "resumeSessionAsync", "releaseSessionAsync")
 """The calls that must not be made twice; labels may be set again."""
 
@@ -72,6 +75,17 @@ def a_session_asleep_by_a_schedule(world: GatedWorld) -> Awaitable[None]:
     return a_session("Paused")(world)
 
 
+def just_before_the_clock(reason: str, **window: str) -> Step:
+    """Begin a second before a window of a schedule begins or ends."""
+
+    async def before(world: GatedWorld) -> None:
+        world.schedule(selector={}, windows=[{**ALWAYS, **window}])
+        await a_session(reason)(world)
+        await asyncio.sleep((EDGE - world.wall()).total_seconds() - 1)
+
+    return before
+
+
 STORIES = (
     Story(
         name="create",
@@ -112,6 +126,20 @@ STORIES = (
         name="wake as a schedule ends",
         before=a_session_asleep_by_a_schedule,
         change=lambda world: world.schedule(selector={}, windows=[ALWAYS], enabled=False),
+        ends="Running",
+        calls={"resumeSessionAsync": 1},
+    ),
+    Story(
+        name="fall asleep by the clock",
+        before=just_before_the_clock("Running", **{"from": "2026-01-01T00:05"}),
+        change=lambda _: None,
+        ends="Paused",
+        calls={"pauseSessionAsync": 1},
+    ),
+    Story(
+        name="wake by the clock",
+        before=just_before_the_clock("Paused", to="2026-01-01T00:05"),
+        change=lambda _: None,
         ends="Running",
         calls={"resumeSessionAsync": 1},
     ),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agb_operator.model.status import timestamp
+from agb_simulator.effects import Delay, HttpError
 from integration.world import EPOCH, KEY, NAMESPACE, SchedulesCome, World, wall
 from simulated import loop_time
 
@@ -302,20 +303,23 @@ class TestFailStatic:
 
             assert (world.calls(RESUME), asleep(world)) == (0, True)
             assert wanted(world) == ("Paused", "Schedule/nights", None)
-            assert world.schedule_status()["conditions"][0]["reason"] == "InvalidSchedule"
+            conditions = [(each["type"], each["status"]) for each in world.schedule_status()["conditions"]]
+            assert conditions == [("Ready", "False"), ("Stalled", "True")]
+            assert {each["reason"] for each in world.schedule_status()["conditions"]} == {"InvalidSchedule"}
             assert "asks" not in world.schedule_status()
             assert reasons(world).count("InvalidSchedule") == 1
 
             world.schedule(**NIGHT)
             await world.until(lambda: not asleep(world))
 
-    async def test_schedules_that_cannot_be_read_at_a_restart_wake_nobody(self) -> None:
+    @pytest.mark.parametrize("how", [SchedulesCome.REFUSED, SchedulesCome.UNAVAILABLE])
+    async def test_schedules_that_cannot_be_read_at_a_restart_wake_nobody(self, how: SchedulesCome) -> None:
         async with World() as world:
             world.schedule(**NIGHT)
             await sessions(world, "s", "by-hand")
             world.patch("by-hand", paused=True)
             await until(BEGIN + 60)
-            await world.restart(schedules=SchedulesCome.REFUSED)
+            await world.restart(schedules=how)
             await until(END + 60)
             assert (world.calls(RESUME), asleep(world)) == (0, True)
             assert "cannot be used or read" in world.condition("Ready")["message"]
@@ -325,6 +329,16 @@ class TestFailStatic:
             await world.until(lambda: not asleep(world) and not asleep(world, "by-hand"))
             world.operator.schedules_come(SchedulesCome.LISTED)
             await until(END + 400)
+            assert not asleep(world)
+
+    async def test_a_list_that_fails_later_on_takes_nothing_away_from_what_is_known(self) -> None:
+        async with World() as world:
+            world.schedule(**NIGHT)
+            await sessions(world, "s")
+            world.operator.schedules_come(SchedulesCome.UNAVAILABLE)
+            await until(BEGIN + 60)
+            assert asleep(world)
+            await until(END + 60)
             assert not asleep(world)
 
     async def test_without_the_resource_all_works_as_before_and_overrides_too(self) -> None:
@@ -352,6 +366,15 @@ class TestFailStatic:
             await world.restart(schedules=SchedulesCome.ABSENT)
             await until(END + 300)
             assert (world.calls(RESUME), asleep(world)) == (0, True)
+
+    async def test_a_resource_that_is_removed_puts_nobody_to_sleep_either(self) -> None:
+        async with World() as world:
+            world.schedule(**NIGHT)
+            await sessions(world, "s")
+            world.operator.schedules_come(SchedulesCome.ABSENT)
+            await until(BEGIN + 60)
+
+            assert (world.calls(PAUSE), wanted(world)) == (0, ("Running", "Default", None))
 
 
 class TestEdits:
@@ -383,6 +406,30 @@ class TestEdits:
 
             await world.until(lambda: not asleep(world), within=10)
             assert wanted(world)[:2] == ("Running", "Default")
+
+    async def test_a_change_of_labels_is_followed_at_once_by_one_that_waits_for_its_next_try(self) -> None:
+        async with World() as world:
+            world.schedule(**NIGHT)
+            await sessions(world, "s")
+            world.control.add_fault(HttpError(status=422), endpoint=PAUSE)
+            await world.until(lambda: world.calls(PAUSE) == 8, within=2000)
+            await asyncio.sleep(1)
+            world.cluster.label(NAMESPACE, "s", team="web")
+
+            await world.until(lambda: world.reason() == "Running", within=2)
+            assert wanted(world) == ("Running", "Default", None)
+
+    async def test_a_schedule_that_ends_during_the_look_pauses_nobody(self) -> None:
+        async with World() as world:
+            world.schedule(**NIGHT)
+            await sessions(world, "s")
+            await until(BEGIN - 1)
+            world.control.add_fault(Delay(seconds=5.0), count=1)
+            await until(BEGIN + 3)
+            world.schedule(**NIGHT, enabled=False)
+            await until(BEGIN + 120)
+
+            assert (world.calls(PAUSE), wanted(world)) == (0, ("Running", "Default", None))
 
     async def test_a_deleted_schedule_is_heard_for_ten_seconds_and_then_its_sessions_wake(self) -> None:
         async with World() as world:
@@ -466,6 +513,17 @@ class TestOverrides:
             assert asleep(world)
             assert wanted(world) == ("Paused", "Schedule/nights", at(END))
 
+    async def test_one_that_lapses_during_the_look_wakes_nobody(self) -> None:
+        async with World() as world:
+            world.schedule(**NIGHT)
+            await sessions(world, "s")
+            await until(BEGIN + 60)
+            world.control.add_fault(Delay(seconds=5.0), count=1)
+            world.patch(override={"state": "Running", "until": at(BEGIN + 63)})
+            await until(BEGIN + 120)
+
+            assert (world.calls(RESUME), wanted(world)) == (0, ("Paused", "Schedule/nights", at(END)))
+
     async def test_paused_that_turns_true_under_an_override_is_answered_once(self) -> None:
         async with World() as world:
             await sessions(world, "s")
@@ -534,9 +592,9 @@ async def test_the_status_of_a_schedule_tells_what_it_asks_for_and_how_far_that_
     async with World() as world:
         world.schedule(**NIGHT)
         await asyncio.sleep(1)
-        assert (
-            world.schedule_status()["conditions"][0]["message"] == "No AgbSession in this namespace has these labels."
-        )
+        (ready,) = world.schedule_status()["conditions"]
+        assert (ready["type"], ready["status"], world.schedule_status()["sessions"]) == ("Ready", "True", 0)
+        assert ready["message"] == "No AgbSession in this namespace has these labels."
         await sessions(world, "s", "t")
         await until(60)
         status = world.schedule_status()

@@ -47,6 +47,7 @@ class SchedulesCome(StrEnum):
 
     LISTED = "Listed"
     REFUSED = "Refused"
+    UNAVAILABLE = "Unavailable"
     ABSENT = "Absent"
     NOT_YET = "NotYet"
 
@@ -113,6 +114,8 @@ class RunningOperator:
             self.cluster.schedule_listeners.append(self._schedule_event)
         elif self._schedules_come == SchedulesCome.REFUSED:
             self.parts.schedules.refused(None, "HTTP 403")
+        elif self._schedules_come == SchedulesCome.UNAVAILABLE:
+            self.parts.schedules.unavailable(None, "HTTP 503")
         elif self._schedules_come == SchedulesCome.ABSENT:
             self.parts.schedules.absent(None)
 

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from agb_operator.kube import connection, rounds, schedule_watch
 from agb_operator.kube.schedule_watch import ScheduleWatch
+from agb_operator.model.errors import ClusterUnavailable
+from simulated import loop_time
 from unit.kube.api_server import ApiServer, Connect
 
 SCHEDULES = "/apis/agb.cloud/v1alpha1/agbpauseschedules"
@@ -283,3 +285,53 @@ async def test_a_list_without_a_version_to_watch_from_is_told_and_asked_for_agai
 
     assert sink.told == ["all: none"] * 5 + ["all: nights"]
     assert len(pauses) >= 5
+
+
+class InstalledLater:
+    """An API server that does not serve the resource in its first hour; session and answer in one."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.content = self
+
+    async def list_schedules(self, _: str | None) -> tuple[list[dict[str, Any]], str]:
+        if not await self.serves_schedules():
+            raise ClusterUnavailable("no such resource", http_status=404)
+        return [], "1"
+
+    async def serves_schedules(self) -> bool:
+        return loop_time() >= 3600.0
+
+    def schedules_url(self, _: str | None) -> str:
+        return ""
+
+    async def open_session(self, *_: object) -> "InstalledLater":
+        return self
+
+    def get(self, _: str, **__: object) -> "InstalledLater":
+        return self
+
+    async def __aenter__(self) -> "InstalledLater":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+
+@pytest.mark.looptime
+async def test_a_resource_that_is_installed_later_is_found_within_five_minutes() -> None:
+    sink = Sink()
+    watch = ScheduleWatch(cluster=InstalledLater(), sink=sink, namespaces=())  # type: ignore[arg-type]
+    task = asyncio.create_task(watch.run())
+    await asyncio.sleep(3599.0)
+    assert set(sink.told) == {"absent"}
+    await asyncio.sleep(301.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert "all: none" in sink.told

@@ -330,6 +330,15 @@ def test_a_session_has_always_the_same_share_of_the_spread() -> None:
     assert 70 <= sum(share < timedelta(minutes=1) for share in shares) <= 130, "about one in ten, evenly"
 
 
+def test_a_share_is_the_same_in_every_process() -> None:
+    """A restart must not move it, and `kubectl agb plan` must name the same moment."""
+    schedule = a_schedule(spread="10m")
+
+    shares = [schedule.share(uid) for uid in ("uid-1", "7f8c9d1e-2a3b-4c5d-8e6f-0123456789ab")]
+
+    assert shares == [timedelta(seconds=108), timedelta(seconds=176)]
+
+
 def test_without_a_spread_or_a_uid_there_is_no_share() -> None:
     assert a_schedule().share("uid-1") == timedelta(0)
     assert a_schedule(spread="10m").share("") == timedelta(0)
