@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -435,19 +437,26 @@ async def test_impersonation_is_asked_for_on_both_connections(server: ApiServer,
 PROXY_PASSWORD = "proxy-password"
 
 
-async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_password_is_not(
-    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@asynccontextmanager
+async def refusing_proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that answers each request with 502; gives its address, and what it was sent."""
+    heads: list[str] = []
+
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    heads: list[str] = []
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
-        port = proxy.sockets[0].getsockname()[1]
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@127.0.0.1:{port}")
+        yield f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}", heads
+
+
+async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_password_is_not(
+    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with refusing_proxy() as (address, heads):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@{address}")
         server.url = "https://k8s.example.invalid"
         cluster = await connect()
         with pytest.raises(ClusterUnavailable) as refused:
@@ -455,7 +464,7 @@ async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_passwor
         async with await cluster.open_session(print, print) as session:
             with pytest.raises(aiohttp.ClientConnectionError) as watch_refused:
                 await session.get(cluster.server + "/watched?watch=true")
-    said = f"the proxy http://127.0.0.1:{port} refuses (HTTP 502)"
+    said = f"the proxy http://{address} refuses (HTTP 502)"
     assert said in refused.value.message
     assert str(watch_refused.value) == said
     credentials = base64.b64encode(f"me:{PROXY_PASSWORD}".encode()).decode()
@@ -463,6 +472,26 @@ async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_passwor
     for error in (refused.value, watch_refused.value):
         assert PROXY_PASSWORD not in repr(error)
         assert credentials not in repr(error)
+
+
+@pytest.mark.parametrize(("exempt", "direct"), [("0.0.0.0", True), ("other.example", False)])
+async def test_both_connections_go_past_the_proxy_if_the_host_is_excepted_and_only_then(
+    exempt: str, direct: bool, server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 0.0.0.0 leads to this machine as 127.0.0.1 does, which never goes through a proxy.
+    server.url = server.url.replace("127.0.0.1", "0.0.0.0")
+    server.says(200, {"kind": "AgbSession"})
+    async with refusing_proxy() as (address, heads):
+        monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
+        monkeypatch.setenv("NO_PROXY", exempt)
+        cluster = await connect()
+        with nullcontext() if direct else pytest.raises(ClusterUnavailable, match="HTTP 502"):
+            await cluster.read("ml", "batch")
+        async with await cluster.open_session(print, print) as session:
+            assert (await session.get(cluster.server + "/watched")).status == (200 if direct else 502)
+    asked = ["/apis/agb.cloud/v1alpha1/namespaces/ml/agbsessions/batch", "/version", "/watched"]
+    through = [head.split()[1].removeprefix(server.url) for head in heads]
+    assert ([request.path for request in server.requests], through) == ((asked, []) if direct else ([], asked))
 
 
 async def test_a_list_whose_pages_come_back_to_themselves_ends(server: ApiServer, connect: Connect) -> None:
