@@ -1,11 +1,9 @@
 """A server's certificate that kubectl takes is taken, under the oldest and the newest Python: kubectl is the judge."""
 
 import asyncio
-import contextlib
 import http.server
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from agb_operator.agb.http import AgbApi
 from agb_operator.kube.cluster import connect_cluster
 from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import ApiUnavailable, ClusterError
+from tunnel import Tunnel
 
 OPERATOR = Path(agb_operator.__file__).parents[1]
 HANDSHAKE = """
@@ -313,25 +312,9 @@ async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old
 def tls_proxy(context: ssl.SSLContext, target: int) -> Iterator[int]:
     """A proxy that is spoken to over TLS, and makes its tunnels to `target`, whatever it is asked for."""
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_CONNECT(self) -> None:
-            with socket.create_connection(("127.0.0.1", target)) as further:
-                self.send_response(200)
-                self.end_headers()
-                back = threading.Thread(target=pump, args=(further, self.connection), daemon=True)
-                back.start()
-                pump(self.connection, further)
-                back.join()
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+    class Handler(Tunnel):
+        def target(self) -> tuple[str, int]:
+            return "127.0.0.1", target
 
     with listening(context, Handler) as port:
         yield port
