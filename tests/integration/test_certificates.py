@@ -2,6 +2,7 @@
 
 import asyncio
 import http.server
+import logging
 import os
 import shutil
 import ssl
@@ -61,6 +62,8 @@ class Case:
         name: of the host.
         before, after: more text in the bundle.
         trusts: "own" authority or "other".
+        says: why it is refused, in OpenSSL's or Python's words.
+        broken: the numbers of the bundle's blocks that hold no certificate.
     """
 
     root: tuple[str, ...] = PROPER
@@ -69,22 +72,26 @@ class Case:
     name: str = "localhost"
     before: str = ""
     trusts: str = "own"
+    says: str = ""
+    broken: tuple[int, ...] = ()
 
 
 BROKEN = "-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"
 CASES = {
     "a proper authority": Case(),
     "no key usage": Case(root=(PROPER[0], PROPER[2])),
-    "no key identifiers": Case(root=PROPER[:2]),
+    "no key identifiers": Case(root=(*PROPER[:2], "subjectKeyIdentifier=none")),
     "basic constraints that are not critical": Case(root=("basicConstraints=CA:TRUE", *PROPER[1:])),
     "version 1": Case(root=()),
     "an intermediate authority alone": Case(intermediate=True),
-    "a broken block before a good one": Case(before=BROKEN),
-    "an end that is missing before a good one": Case(before="-----BEGIN CERTIFICATE-----\nTUlJQg==\n"),
+    "a broken block before a good one": Case(before=BROKEN, broken=(1,)),
+    "an end that is missing before a good one": Case(before="-----BEGIN CERTIFICATE-----\nTUlJQg==\n", broken=(1,)),
     "comments": Case(before="# für uns\n"),
-    "another authority": Case(trusts="other", taken=False),
-    "another name": Case(name="ip6-localhost", taken=False),
-    "an authority that may sign nothing": Case(root=("basicConstraints=critical,CA:FALSE",), taken=False),
+    "another authority": Case(trusts="other", taken=False, says="unable to get local issuer certificate"),
+    "another name": Case(name="ip6-localhost", taken=False, says="IP address mismatch"),
+    "an authority that may sign nothing": Case(
+        root=("basicConstraints=critical,CA:FALSE",), taken=False, says="invalid CA certificate"
+    ),
 }
 
 
@@ -198,7 +205,9 @@ def serving(case: Case, folder: Path) -> Iterator[Served]:
     if case.intermediate:
         workshop.issued("middle", (*PROPER, "authorityKeyIdentifier=keyid"), by="root")
         signer = "middle"
-    workshop.issued("server", ("subjectAltName=DNS:localhost", "extendedKeyUsage=serverAuth"), by=signer)
+    # The authority alone is odd, so that nothing else in the chain is what strict checks refuse.
+    server = ("subjectAltName=DNS:localhost", "extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid,issuer")
+    workshop.issued("server", server, by=signer)
     bundle = folder / "bundle.pem"
     bundle.write_text(
         case.before + workshop.path("other.pem" if case.trusts == "other" else f"{signer}.pem").read_text()
@@ -244,7 +253,7 @@ def test_each_python_takes_what_kubectl_takes(python: str, served: tuple[Case, S
 
 
 async def test_both_connections_of_the_operator_agree(
-    served: tuple[Case, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: tuple[Case, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     case, at = served
     address = f"https://{'localhost' if case.name == 'localhost' else '127.0.0.1'}:{at.port}"
@@ -262,13 +271,20 @@ async def test_both_connections_of_the_operator_agree(
         said = exc.message
     finally:
         await cluster.close()
-    assert ("certificate is not trusted" in said) != case.taken, said
+    assert ("certificate is not trusted: " in said) != case.taken, said
+    assert case.says in said
 
     api = AgbApi(endpoint=address, timeout=30.0, on_call=lambda *_: None)
     with pytest.raises(ApiUnavailable) as failed:
         await api.client_of(ApiKey("simulator-key-a")).observe("session-1")
     await api.aclose()
-    assert ("certificate of the AGB endpoint is not trusted: " in failed.value.message) != case.taken
+    untrusted = f"the certificate of the AGB endpoint is not trusted: {case.says}"
+    assert failed.value.message.startswith(untrusted) != case.taken, failed.value.message
+
+    sources = (str(at.bundle), f"SSL_CERT_FILE={at.bundle}")
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"certificate {number} of {source} is broken and left out" for source in sources for number in case.broken
+    ]
 
 
 async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old_one_is_refused(
