@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +26,7 @@ from agb_operator.model.errors import (
     ObjectNotFound,
     StartupError,
 )
-from unit.kube.api_server import ApiServer, Connect, kubeconfig
+from unit.kube.api_server import ApiServer, Connect, Handler, kubeconfig
 
 
 def status(reason: str, message: str = "the server's words") -> dict[str, Any]:
@@ -110,14 +111,16 @@ async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn
     assert busy == [False, True, False]
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)])
-async def test_the_server_s_wish_to_wait_is_handed_on(
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("86400", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)]
+)
+async def test_the_server_s_wish_to_wait_is_handed_on_and_never_a_day(
     header: str, seconds: float | None, server: ApiServer, connect: Connect
 ) -> None:
     cluster = await connect()
     server.says(429, status("TooManyRequests"), Retry_After=header)
     with pytest.raises(ClusterUnavailable) as error:
-        await cluster.read("ml", "batch")
+        await cluster.patch_status("ml", "batch", resource_version="1", patch={"phase": "Paused"})
     assert error.value.retry_after == seconds
 
 
@@ -154,12 +157,13 @@ async def test_a_body_that_never_ends_is_given_up_after_the_timeout(server: ApiS
         await cluster.read("ml", "batch")
 
 
-async def test_a_connection_that_breaks_is_told_with_the_server_s_address(server: ApiServer, connect: Connect) -> None:
-    async def hang_up(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.close()
-        return web.Response()
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
 
+
+async def test_a_connection_that_breaks_is_told_with_the_server_s_address(server: ApiServer, connect: Connect) -> None:
     cluster = await connect()
     server.answer = hang_up
     with pytest.raises(ClusterUnavailable, match=f"cannot reach the API server at {server.url}"):
@@ -342,6 +346,38 @@ async def test_a_crd_that_turns_up_a_moment_later_is_waited_for(server: ApiServe
     assert [request.path.removeprefix("/apis/agb.cloud/v1alpha1") for request in server.requests] == [
         "", "", *["/namespaces/ml/agbsessions"] * 2, *["/namespaces/web/agbsessions"] * 2,
     ]  # fmt: skip
+
+
+async def forbid(_: web.Request) -> web.StreamResponse:
+    return web.json_response(status("Forbidden", 'cannot watch resource "agbsessions"'), status=403)
+
+
+async def fail(_: web.Request) -> web.StreamResponse:
+    return web.json_response(status("InternalError", "etcd is away"), status=500)
+
+
+@pytest.mark.parametrize(
+    ("watch", "says"),
+    [
+        (forbid, 'HTTP 403: cannot watch resource "agbsessions": grant the operator its RBAC rules'),
+        (fail, "HTTP 500: etcd is away: check that the cluster runs"),
+        (hang_up, "Server disconnected: check that the cluster runs"),
+    ],
+)
+async def test_a_start_whose_watch_cannot_be_had_says_why(
+    watch: Handler, says: str, server: ApiServer, connect: Connect
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await watch(request)
+        served = [{"name": "agbsessions"}, {"name": "agbsessions/status"}]
+        return web.json_response({"kind": "PartialObjectMetadataList", "metadata": {}, "resources": served})
+
+    server.answer = answer
+    cluster = await connect()
+    with pytest.raises(StartupError, match=re.escape(says)) as error:
+        await cluster.check(patience=0)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
