@@ -20,7 +20,7 @@ import uvloop
 import agb_operator
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.http import AgbApi
-from agb_operator.kube.cluster import connect_cluster
+from agb_operator.kube.cluster import Cluster, connect_cluster
 from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import ApiUnavailable, ClusterError
 from tunnel import Tunnel
@@ -225,16 +225,17 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield case, running
 
 
+def judge(program: Path, *flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Ask kubectl for the server's version."""
+    command = [str(program), *flags, "get", "--raw", "/version"]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
 def test_kubectl_judges_so(served: tuple[Case, Served], kubectl_program: Path, tmp_path: Path) -> None:
     case, at = served
-    flags = [f"--server=https://127.0.0.1:{at.port}", f"--tls-server-name={case.name}"]
-    asked = subprocess.run(
-        [kubectl_program, *flags, f"--certificate-authority={at.bundle}", "--token=x", "get", "--raw", "/version"],
-        env={"HOME": str(tmp_path), "KUBECONFIG": os.devnull},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    flags = [f"--server=https://127.0.0.1:{at.port}", f"--tls-server-name={case.name}", "--token=x"]
+    trusting = f"--certificate-authority={at.bundle}"
+    asked = judge(kubectl_program, *flags, trusting, HOME=str(tmp_path), KUBECONFIG=os.devnull)
     assert (asked.returncode == 0) == case.taken, asked.stderr
 
 
@@ -287,39 +288,67 @@ async def test_both_connections_of_the_operator_agree(
     ]
 
 
-async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old_one_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workshop = Workshop(tmp_path)
+@contextmanager
+def picky(workshop: Workshop, *clients: str) -> Iterator[Path]:
+    """A server that knows one client; gives a kubeconfig that names client.pem and client.key beside it."""
     workshop.authority("root", PROPER)
     workshop.issued("server", ("subjectAltName=DNS:localhost",), by="root")
-    for name in ("old", "new"):
+    for name in clients:
         workshop.issued(name, ("extendedKeyUsage=clientAuth",), by="root")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=workshop.path("root.pem"))
     context.verify_mode = ssl.CERT_OPTIONAL
     context.load_cert_chain(workshop.path("server.pem"), workshop.path("server.key"))
-
-    def hand_out(name: str) -> None:
-        for kind in ("pem", "key"):
-            shutil.copy(workshop.path(f"{name}.{kind}"), workshop.path(f"client.{kind}"))
-
-    hand_out("old")
-    monkeypatch.setattr(Picky, "knows", "old")
+    kubeconfig = workshop.path("kubeconfig")
     with listening(context, Picky) as port:
-        (tmp_path / "kubeconfig").write_text(
+        kubeconfig.write_text(
             "{current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "
             "users: [{name: u, user: {client-certificate: client.pem, client-key: client.key}}], "
             f"clusters: [{{name: c, cluster: {{server: 'https://localhost:{port}', "
             "certificate-authority: root.pem}}]}"
         )
-        cluster = await connect_cluster(find_cluster({"KUBECONFIG": str(tmp_path / "kubeconfig")}))
+        yield kubeconfig
+
+
+async def both_show_a_known_certificate(cluster: Cluster) -> None:
+    await cluster.read("ml", "batch")
+    async with await cluster.open_session(print, print) as session:
+        assert (await session.get(f"{cluster.server}/watched")).status == 200
+
+
+async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path)
+
+    def hand_out(name: str) -> None:
+        for kind in ("pem", "key"):
+            shutil.copy(workshop.path(f"{name}.{kind}"), workshop.path(f"client.{kind}"))
+        monkeypatch.setattr(Picky, "knows", name)
+
+    with picky(workshop, "old", "new") as kubeconfig:
+        hand_out("old")
+        cluster = await connect_cluster(find_cluster({"KUBECONFIG": str(kubeconfig)}))
         try:
             await cluster.read("ml", "batch")
             hand_out("new")
-            monkeypatch.setattr(Picky, "knows", "new")
-            await cluster.read("ml", "batch")
-            async with await cluster.open_session(print, print) as session:
-                assert (await session.get(f"{cluster.server}/watched")).status == 200
+            await both_show_a_known_certificate(cluster)
+        finally:
+            await cluster.close()
+
+
+async def test_a_client_certificate_beside_the_second_file_is_shown_on_both_connections_as_kubectl_does(
+    kubectl_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "second").mkdir()
+    (tmp_path / "first").write_text("{current-context: c}")
+    monkeypatch.setattr(Picky, "knows", "client")
+    with picky(Workshop(tmp_path / "second"), "client") as second:
+        environ = {"KUBECONFIG": f"{tmp_path / 'first'}{os.pathsep}{second}", "HOME": str(tmp_path)}
+        asked = judge(kubectl_program, **environ)
+        assert asked.returncode == 0, asked.stderr
+        cluster = await connect_cluster(find_cluster(environ))
+        try:
+            await both_show_a_known_certificate(cluster)
         finally:
             await cluster.close()
 
