@@ -1,11 +1,10 @@
 """A server's certificate that kubectl takes is taken, under the oldest and the newest Python: kubectl is the judge."""
 
 import asyncio
-import contextlib
 import http.server
+import logging
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,9 +20,10 @@ import uvloop
 import agb_operator
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.http import AgbApi
-from agb_operator.kube.cluster import connect_cluster
+from agb_operator.kube.cluster import Cluster, connect_cluster
 from agb_operator.kube.config import find_cluster
 from agb_operator.model.errors import ApiUnavailable, ClusterError
+from tunnel import Tunnel
 
 OPERATOR = Path(agb_operator.__file__).parents[1]
 HANDSHAKE = """
@@ -62,6 +62,8 @@ class Case:
         name: of the host.
         before, after: more text in the bundle.
         trusts: "own" authority or "other".
+        says: why it is refused, in OpenSSL's or Python's words.
+        broken: the numbers of the bundle's blocks that hold no certificate.
     """
 
     root: tuple[str, ...] = PROPER
@@ -70,22 +72,26 @@ class Case:
     name: str = "localhost"
     before: str = ""
     trusts: str = "own"
+    says: str = ""
+    broken: tuple[int, ...] = ()
 
 
 BROKEN = "-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"
 CASES = {
     "a proper authority": Case(),
     "no key usage": Case(root=(PROPER[0], PROPER[2])),
-    "no key identifiers": Case(root=PROPER[:2]),
+    "no key identifiers": Case(root=(*PROPER[:2], "subjectKeyIdentifier=none")),
     "basic constraints that are not critical": Case(root=("basicConstraints=CA:TRUE", *PROPER[1:])),
     "version 1": Case(root=()),
     "an intermediate authority alone": Case(intermediate=True),
-    "a broken block before a good one": Case(before=BROKEN),
-    "an end that is missing before a good one": Case(before="-----BEGIN CERTIFICATE-----\nTUlJQg==\n"),
+    "a broken block before a good one": Case(before=BROKEN, broken=(1,)),
+    "an end that is missing before a good one": Case(before="-----BEGIN CERTIFICATE-----\nTUlJQg==\n", broken=(1,)),
     "comments": Case(before="# für uns\n"),
-    "another authority": Case(trusts="other", taken=False),
-    "another name": Case(name="ip6-localhost", taken=False),
-    "an authority that may sign nothing": Case(root=("basicConstraints=critical,CA:FALSE",), taken=False),
+    "another authority": Case(trusts="other", taken=False, says="unable to get local issuer certificate"),
+    "another name": Case(name="ip6-localhost", taken=False, says="IP address mismatch"),
+    "an authority that may sign nothing": Case(
+        root=("basicConstraints=critical,CA:FALSE",), taken=False, says="invalid CA certificate"
+    ),
 }
 
 
@@ -199,7 +205,9 @@ def serving(case: Case, folder: Path) -> Iterator[Served]:
     if case.intermediate:
         workshop.issued("middle", (*PROPER, "authorityKeyIdentifier=keyid"), by="root")
         signer = "middle"
-    workshop.issued("server", ("subjectAltName=DNS:localhost", "extendedKeyUsage=serverAuth"), by=signer)
+    # The authority alone is odd, so that nothing else in the chain is what strict checks refuse.
+    server = ("subjectAltName=DNS:localhost", "extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid,issuer")
+    workshop.issued("server", server, by=signer)
     bundle = folder / "bundle.pem"
     bundle.write_text(
         case.before + workshop.path("other.pem" if case.trusts == "other" else f"{signer}.pem").read_text()
@@ -217,16 +225,17 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield case, running
 
 
+def judge(program: Path, *flags: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Ask kubectl for the server's version."""
+    command = [str(program), *flags, "get", "--raw", "/version"]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
 def test_kubectl_judges_so(served: tuple[Case, Served], kubectl_program: Path, tmp_path: Path) -> None:
     case, at = served
-    flags = [f"--server=https://127.0.0.1:{at.port}", f"--tls-server-name={case.name}"]
-    asked = subprocess.run(
-        [kubectl_program, *flags, f"--certificate-authority={at.bundle}", "--token=x", "get", "--raw", "/version"],
-        env={"HOME": str(tmp_path), "KUBECONFIG": os.devnull},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    flags = [f"--server=https://127.0.0.1:{at.port}", f"--tls-server-name={case.name}", "--token=x"]
+    trusting = f"--certificate-authority={at.bundle}"
+    asked = judge(kubectl_program, *flags, trusting, HOME=str(tmp_path), KUBECONFIG=os.devnull)
     assert (asked.returncode == 0) == case.taken, asked.stderr
 
 
@@ -245,7 +254,7 @@ def test_each_python_takes_what_kubectl_takes(python: str, served: tuple[Case, S
 
 
 async def test_both_connections_of_the_operator_agree(
-    served: tuple[Case, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: tuple[Case, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     case, at = served
     address = f"https://{'localhost' if case.name == 'localhost' else '127.0.0.1'}:{at.port}"
@@ -263,48 +272,83 @@ async def test_both_connections_of_the_operator_agree(
         said = exc.message
     finally:
         await cluster.close()
-    assert ("certificate is not trusted" in said) != case.taken, said
+    assert ("certificate is not trusted: " in said) != case.taken, said
+    assert case.says in said
 
     api = AgbApi(endpoint=address, timeout=30.0, on_call=lambda *_: None)
     with pytest.raises(ApiUnavailable) as failed:
         await api.client_of(ApiKey("simulator-key-a")).observe("session-1")
     await api.aclose()
-    assert ("certificate of the AGB endpoint is not trusted: " in failed.value.message) != case.taken
+    untrusted = f"the certificate of the AGB endpoint is not trusted: {case.says}"
+    assert failed.value.message.startswith(untrusted) != case.taken, failed.value.message
+
+    sources = (str(at.bundle), f"SSL_CERT_FILE={at.bundle}")
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        f"certificate {number} of {source} is broken and left out" for source in sources for number in case.broken
+    ]
+
+
+@contextmanager
+def picky(workshop: Workshop, *clients: str) -> Iterator[Path]:
+    """A server that knows one client; gives a kubeconfig that names client.pem and client.key beside it."""
+    workshop.authority("root", PROPER)
+    workshop.issued("server", ("subjectAltName=DNS:localhost",), by="root")
+    for name in clients:
+        workshop.issued(name, ("extendedKeyUsage=clientAuth",), by="root")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=workshop.path("root.pem"))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_cert_chain(workshop.path("server.pem"), workshop.path("server.key"))
+    kubeconfig = workshop.path("kubeconfig")
+    with listening(context, Picky) as port:
+        kubeconfig.write_text(
+            "{current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "
+            "users: [{name: u, user: {client-certificate: client.pem, client-key: client.key}}], "
+            f"clusters: [{{name: c, cluster: {{server: 'https://localhost:{port}', "
+            "certificate-authority: root.pem}}]}"
+        )
+        yield kubeconfig
+
+
+async def both_show_a_known_certificate(cluster: Cluster) -> None:
+    await cluster.read("ml", "batch")
+    async with await cluster.open_session(print, print) as session:
+        assert (await session.get(f"{cluster.server}/watched")).status == 200
 
 
 async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = Workshop(tmp_path)
-    workshop.authority("root", PROPER)
-    workshop.issued("server", ("subjectAltName=DNS:localhost",), by="root")
-    for name in ("old", "new"):
-        workshop.issued(name, ("extendedKeyUsage=clientAuth",), by="root")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=workshop.path("root.pem"))
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_cert_chain(workshop.path("server.pem"), workshop.path("server.key"))
 
     def hand_out(name: str) -> None:
         for kind in ("pem", "key"):
             shutil.copy(workshop.path(f"{name}.{kind}"), workshop.path(f"client.{kind}"))
+        monkeypatch.setattr(Picky, "knows", name)
 
-    hand_out("old")
-    monkeypatch.setattr(Picky, "knows", "old")
-    with listening(context, Picky) as port:
-        (tmp_path / "kubeconfig").write_text(
-            "{current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "
-            "users: [{name: u, user: {client-certificate: client.pem, client-key: client.key}}], "
-            f"clusters: [{{name: c, cluster: {{server: 'https://localhost:{port}', "
-            "certificate-authority: root.pem}}]}"
-        )
-        cluster = await connect_cluster(find_cluster({"KUBECONFIG": str(tmp_path / "kubeconfig")}))
+    with picky(workshop, "old", "new") as kubeconfig:
+        hand_out("old")
+        cluster = await connect_cluster(find_cluster({"KUBECONFIG": str(kubeconfig)}))
         try:
             await cluster.read("ml", "batch")
             hand_out("new")
-            monkeypatch.setattr(Picky, "knows", "new")
-            await cluster.read("ml", "batch")
-            async with await cluster.open_session(print, print) as session:
-                assert (await session.get(f"{cluster.server}/watched")).status == 200
+            await both_show_a_known_certificate(cluster)
+        finally:
+            await cluster.close()
+
+
+async def test_a_client_certificate_beside_the_second_file_is_shown_on_both_connections_as_kubectl_does(
+    kubectl_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "second").mkdir()
+    (tmp_path / "first").write_text("{current-context: c}")
+    monkeypatch.setattr(Picky, "knows", "client")
+    with picky(Workshop(tmp_path / "second"), "client") as second:
+        environ = {"KUBECONFIG": f"{tmp_path / 'first'}{os.pathsep}{second}", "HOME": str(tmp_path)}
+        asked = judge(kubectl_program, **environ)
+        assert asked.returncode == 0, asked.stderr
+        cluster = await connect_cluster(find_cluster(environ))
+        try:
+            await both_show_a_known_certificate(cluster)
         finally:
             await cluster.close()
 
@@ -313,25 +357,9 @@ async def test_a_client_certificate_that_was_replaced_is_taken_over_when_the_old
 def tls_proxy(context: ssl.SSLContext, target: int) -> Iterator[int]:
     """A proxy that is spoken to over TLS, and makes its tunnels to `target`, whatever it is asked for."""
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_CONNECT(self) -> None:
-            with socket.create_connection(("127.0.0.1", target)) as further:
-                self.send_response(200)
-                self.end_headers()
-                back = threading.Thread(target=pump, args=(further, self.connection), daemon=True)
-                back.start()
-                pump(self.connection, further)
-                back.join()
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+    class Handler(Tunnel):
+        def target(self) -> tuple[str, int]:
+            return "127.0.0.1", target
 
     with listening(context, Handler) as port:
         yield port

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ async def cluster(
 
 @pytest.fixture
 def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
-    name = str(request.node.name).replace("_", "-")[:63].rstrip("-")
+    name = re.sub(r"[^a-z0-9]", "-", request.node.name)[:63].rstrip("-")
     assert kubectl("create", "namespace", name).succeeded
     return name
 
@@ -194,17 +195,28 @@ async def test_the_start_check_passes_on_a_cluster_with_the_crd(cluster: Cluster
     await cluster.check(patience=0)
 
 
+@pytest.mark.parametrize(("has", "lacks"), [("get", "list"), ("list", "watch")])
 async def test_the_start_check_names_the_missing_rights(
-    control_plane: ControlPlane, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    has: str,
+    lacks: str,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert kubectl("create", "serviceaccount", "stranger", "-n", namespace).succeeded
+    rights = ("--resource=agbsessions.agb.cloud", f"--verb={has}")
+    assert kubectl("create", "role", "some", "-n", namespace, *rights).succeeded
+    whom = f"--serviceaccount={namespace}:stranger"
+    assert kubectl("create", "rolebinding", "some", "-n", namespace, "--role=some", whom).succeeded
     token = kubectl("create", "token", "stranger", "-n", namespace).out.strip()
     kubeconfig = control_plane.kubeconfig_for_token(token, tmp_path / "kubeconfig")
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     stranger = await connect_cluster(find_cluster(os.environ))
     try:
-        with pytest.raises(StartupError, match=r"cannot list resource .*grant the operator its RBAC rules"):
-            await stranger.check(patience=0)
+        with pytest.raises(StartupError, match=rf"cannot {lacks} resource .*grant the operator its RBAC rules"):
+            await stranger.check([namespace], patience=0)
         with pytest.raises(ClusterForbidden):
             await stranger.read_secret(namespace, "any")
     finally:

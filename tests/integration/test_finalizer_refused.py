@@ -45,6 +45,8 @@ async def test_the_resource_says_so_and_goes_on_when_it_is_allowed(kind: type[Cl
         assert world.calls("createSession") == 0
         assert len(cluster.status_writes) == 1
         assert cluster.tried <= 30, "with back-off"
+        counted = {each.labels["reason"]: each.value for each in world.samples("agb_reconcile_errors_total")}
+        assert {reason: value for reason, value in counted.items() if value} == {kind.reason: cluster.tried}
 
         cluster.refusal = None
         await world.ready("Running", within=120.0)

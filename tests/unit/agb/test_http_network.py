@@ -238,17 +238,20 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
     assert followed.requests == []
 
 
-async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with server(answering(GOOD % b"")) as (proxy, seen):
+@pytest.mark.parametrize(("exempt", "direct"), [("0.0.0.0", True), ("other.example", False)])
+async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_excepted(
+    exempt: str, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server(answering(GOOD % b"")) as (proxy, through), server(answering(GOOD % b"")) as (address, directly):
+        # 0.0.0.0 leads to this machine as 127.0.0.1 does, which never goes through a proxy.
+        endpoint = f"http://{address.replace('127.0.0.1', '0.0.0.0')}"
         monkeypatch.setenv("http_proxy", f"http://{proxy}")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        async with client("http://api.example") as account:
+        monkeypatch.setenv("no_proxy", exempt)
+        async with client(endpoint) as account:
             await account.observe("session-1")
-        assert seen.requests[0].startswith(b"POST http://api.example/mcp/getSession HTTP/1.1\r\n")
-        async with server(answering(GOOD % b"")) as (direct, seen_directly), client(f"http://{direct}") as account:
-            await account.observe("session-1")
-    assert len(seen.requests) == 1
-    assert len(seen_directly.requests) == 1
+    assert (len(directly.requests), len(through.requests)) == ((1, 0) if direct else (0, 1))
+    if not direct:
+        assert through.requests[0].startswith(f"POST {endpoint}/mcp/getSession HTTP/1.1\r\n".encode())
 
 
 async def test_a_cancelled_call_ends_at_once_and_its_connection_is_not_used_again() -> None:

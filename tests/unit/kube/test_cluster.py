@@ -4,6 +4,9 @@ import asyncio
 import base64
 import json
 import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +26,7 @@ from agb_operator.model.errors import (
     ObjectNotFound,
     StartupError,
 )
-from unit.kube.api_server import ApiServer, Connect, kubeconfig
+from unit.kube.api_server import ApiServer, Connect, Handler, kubeconfig
 
 
 def status(reason: str, message: str = "the server's words") -> dict[str, Any]:
@@ -108,14 +111,16 @@ async def test_it_is_busy_while_the_next_request_would_have_to_wait_for_its_turn
     assert busy == [False, True, False]
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)])
-async def test_the_server_s_wish_to_wait_is_handed_on(
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("86400", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)]
+)
+async def test_the_server_s_wish_to_wait_is_handed_on_and_never_a_day(
     header: str, seconds: float | None, server: ApiServer, connect: Connect
 ) -> None:
     cluster = await connect()
     server.says(429, status("TooManyRequests"), Retry_After=header)
     with pytest.raises(ClusterUnavailable) as error:
-        await cluster.read("ml", "batch")
+        await cluster.patch_status("ml", "batch", resource_version="1", patch={"phase": "Paused"})
     assert error.value.retry_after == seconds
 
 
@@ -152,12 +157,13 @@ async def test_a_body_that_never_ends_is_given_up_after_the_timeout(server: ApiS
         await cluster.read("ml", "batch")
 
 
-async def test_a_connection_that_breaks_is_told_with_the_server_s_address(server: ApiServer, connect: Connect) -> None:
-    async def hang_up(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.close()
-        return web.Response()
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
 
+
+async def test_a_connection_that_breaks_is_told_with_the_server_s_address(server: ApiServer, connect: Connect) -> None:
     cluster = await connect()
     server.answer = hang_up
     with pytest.raises(ClusterUnavailable, match=f"cannot reach the API server at {server.url}"):
@@ -342,6 +348,38 @@ async def test_a_crd_that_turns_up_a_moment_later_is_waited_for(server: ApiServe
     ]  # fmt: skip
 
 
+async def forbid(_: web.Request) -> web.StreamResponse:
+    return web.json_response(status("Forbidden", 'cannot watch resource "agbsessions"'), status=403)
+
+
+async def fail(_: web.Request) -> web.StreamResponse:
+    return web.json_response(status("InternalError", "etcd is away"), status=500)
+
+
+@pytest.mark.parametrize(
+    ("watch", "says"),
+    [
+        (forbid, 'HTTP 403: cannot watch resource "agbsessions": grant the operator its RBAC rules'),
+        (fail, "HTTP 500: etcd is away: check that the cluster runs"),
+        (hang_up, "Server disconnected: check that the cluster runs"),
+    ],
+)
+async def test_a_start_whose_watch_cannot_be_had_says_why(
+    watch: Handler, says: str, server: ApiServer, connect: Connect
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await watch(request)
+        served = [{"name": "agbsessions"}, {"name": "agbsessions/status"}]
+        return web.json_response({"kind": "PartialObjectMetadataList", "metadata": {}, "resources": served})
+
+    server.answer = answer
+    cluster = await connect()
+    with pytest.raises(StartupError, match=re.escape(says)) as error:
+        await cluster.check(patience=0)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "body", ["404 page not found", {"resources": [{"name": "agbsessions"}]}], ids=["none", "other"]
 )
@@ -435,19 +473,26 @@ async def test_impersonation_is_asked_for_on_both_connections(server: ApiServer,
 PROXY_PASSWORD = "proxy-password"
 
 
-async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_password_is_not(
-    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@asynccontextmanager
+async def refusing_proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that answers each request with 502; gives its address, and what it was sent."""
+    heads: list[str] = []
+
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    heads: list[str] = []
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
-        port = proxy.sockets[0].getsockname()[1]
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@127.0.0.1:{port}")
+        yield f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}", heads
+
+
+async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_password_is_not(
+    server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with refusing_proxy() as (address, heads):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@{address}")
         server.url = "https://k8s.example.invalid"
         cluster = await connect()
         with pytest.raises(ClusterUnavailable) as refused:
@@ -455,7 +500,7 @@ async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_passwor
         async with await cluster.open_session(print, print) as session:
             with pytest.raises(aiohttp.ClientConnectionError) as watch_refused:
                 await session.get(cluster.server + "/watched?watch=true")
-    said = f"the proxy http://127.0.0.1:{port} refuses (HTTP 502)"
+    said = f"the proxy http://{address} refuses (HTTP 502)"
     assert said in refused.value.message
     assert str(watch_refused.value) == said
     credentials = base64.b64encode(f"me:{PROXY_PASSWORD}".encode()).decode()
@@ -463,6 +508,26 @@ async def test_a_proxy_that_refuses_is_named_on_both_connections_and_its_passwor
     for error in (refused.value, watch_refused.value):
         assert PROXY_PASSWORD not in repr(error)
         assert credentials not in repr(error)
+
+
+@pytest.mark.parametrize(("exempt", "direct"), [("0.0.0.0", True), ("other.example", False)])
+async def test_both_connections_go_past_the_proxy_if_the_host_is_excepted_and_only_then(
+    exempt: str, direct: bool, server: ApiServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 0.0.0.0 leads to this machine as 127.0.0.1 does, which never goes through a proxy.
+    server.url = server.url.replace("127.0.0.1", "0.0.0.0")
+    server.says(200, {"kind": "AgbSession"})
+    async with refusing_proxy() as (address, heads):
+        monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
+        monkeypatch.setenv("NO_PROXY", exempt)
+        cluster = await connect()
+        with nullcontext() if direct else pytest.raises(ClusterUnavailable, match="HTTP 502"):
+            await cluster.read("ml", "batch")
+        async with await cluster.open_session(print, print) as session:
+            assert (await session.get(cluster.server + "/watched")).status == (200 if direct else 502)
+    asked = ["/apis/agb.cloud/v1alpha1/namespaces/ml/agbsessions/batch", "/version", "/watched"]
+    through = [head.split()[1].removeprefix(server.url) for head in heads]
+    assert ([request.path for request in server.requests], through) == ((asked, []) if direct else ([], asked))
 
 
 async def test_a_list_whose_pages_come_back_to_themselves_ends(server: ApiServer, connect: Connect) -> None:
