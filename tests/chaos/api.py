@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from agb_operator.model.resource import ABANDON_ANNOTATION
 from control_plane import ControlPlane
 
 SECONDS = 10.0
@@ -54,6 +55,11 @@ class Sessions:
     def annotate(self, name: str, **annotations: str) -> None:
         """Set annotations of somebody else's."""
         metadata = {"annotations": {f"example.com/{key}": value for key, value in annotations.items()}}
+        self._send("PATCH", f"{self._path}/{name}", {"metadata": metadata}, MERGE)
+
+    def abandon(self, name: str) -> None:
+        """Let its deletion end without its session."""
+        metadata = {"annotations": {ABANDON_ANNOTATION: "true"}}
         self._send("PATCH", f"{self._path}/{name}", {"metadata": metadata}, MERGE)
 
     def delete(self, name: str) -> None:

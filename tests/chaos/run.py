@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -186,6 +186,7 @@ class _Run:
         began = time.monotonic()
         while True:
             left = self._unsettled()
+            self._do_as_told()
             took = time.monotonic() - began
             if self._order.provocation is not None:
                 self._judge()  # what has gone wrong does not become right by waiting
@@ -196,6 +197,14 @@ class _Run:
                     self._journal.violated(f"{when}: {text}")
                 return took
             time.sleep(1.0)
+
+    def _do_as_told(self) -> None:
+        """Do what the messages ask of a person."""
+        with suppress(Refused):
+            sessions = {session["sessionId"]: session for session in self._control.sessions()}
+            for name in verdict.left_nothing(self._sessions.list()[0], sessions):
+                self._sessions.abandon(name)
+                self._journal.count("abandoned, as its message asks")
 
     def _unsettled(self) -> list[str]:
         try:

@@ -139,3 +139,23 @@ def test_what_is_wanted_is_said_by_override_spec_and_schedules(
     body = {"metadata": {"labels": {"group": "a"}}, "spec": spec}
     schedules = [{"spec": {"selector": {"matchLabels": {"group": "a"}}, "timeZone": "UTC", **schedule}}]
     assert verdict.wanted(body, schedules, datetime(2026, 3, 1, 12, tzinfo=UTC)) == state
+
+
+@pytest.mark.parametrize(
+    ("reason", "named", "labelled", "live", "abandoned"),
+    [
+        ("DeletionBlocked", None, "uid-2", True, True),
+        ("DeletionBlocked", None, "uid-1", False, True),
+        ("DeletionBlocked", None, "uid-1", True, False),
+        ("DeletionBlocked", "session-1", "uid-2", True, False),
+        ("CredentialsInvalid", None, "uid-2", True, False),
+    ],
+)
+def test_only_a_deletion_that_waits_for_nothing_is_let_go(
+    reason: str, named: str | None, labelled: str, live: bool, abandoned: bool
+) -> None:
+    status: dict[str, Any] = {"conditions": [{"type": "Stalled", "reason": reason}]}
+    body = {"metadata": {"name": "s000", "uid": "uid-1"}, "status": status | ({"sessionId": named} if named else {})}
+    sessions = {"session-9": {"live": live, "labels": {verdict.UID: labelled}}}
+
+    assert list(verdict.left_nothing([body], sessions)) == (["s000"] if abandoned else [])

@@ -177,6 +177,21 @@ def without_lease(
             yield f"{user} called {entry.endpoint} while another one held the lease"
 
 
+def left_nothing(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Name those whose deletion waits for a person to look for a session by its label, and there is none.
+
+    Each operator has a key of its own here, so that its calls can be told from the other's. One that takes over has not
+    the key that sent a create whose answer was lost.
+    """
+    held = _by_owner(sessions)
+    for body in objects:
+        status = body.get("status", {})
+        stalled = next((c for c in status.get("conditions", ()) if c["type"] == "Stalled"), {})
+        uid = body["metadata"]["uid"]
+        if stalled.get("reason") == "DeletionBlocked" and "sessionId" not in status and not held.get(uid):
+            yield body["metadata"]["name"]
+
+
 def _by_owner(sessions: Mapping[str, Mapping[str, Any]]) -> Mapping[str, list[str]]:
     """Give the live sessions that were created for a resource, by its uid."""
     held: dict[str, list[str]] = defaultdict(list)
