@@ -129,7 +129,8 @@ def changes(schedule: AgbPauseSchedule, since: datetime) -> Iterator[tuple[datet
     It asks for nothing inside an exception, for a pause inside a window, and else for a pause if the last `pauseAt` is
     later than the last `resumeAt`. It ends when there are only windows and all of them are over.
     """
-    (paused, pauses), (resumed, resumes) = _paused(schedule, since), _resumed(schedule, since)
+    paused, pauses = _paused(schedule, since)
+    resumed, resumes = _resumed(schedule, since, paused)
     streams = [((moment, _PAUSE) for moment in pauses), ((moment, _RESUME) for moment in resumes)]
     bounds = sorted(bound for stretch in (*schedule.windows, *schedule.exceptions) for bound in stretch)
     streams.append((bound, _BOUND) for bound in bounds if bound > since)
@@ -171,12 +172,16 @@ def _paused(schedule: AgbPauseSchedule, at: datetime) -> tuple[datetime, Iterato
     return last or _NEVER, following
 
 
-def _resumed(schedule: AgbPauseSchedule, at: datetime) -> tuple[datetime, Iterator[datetime]]:
-    """The same of `resumeAt`, which does not come on days off."""
+def _resumed(schedule: AgbPauseSchedule, at: datetime, paused: datetime) -> tuple[datetime, Iterator[datetime]]:
+    """The same of `resumeAt`, which does not come on days off.
+
+    Once it is before `paused`, the last `pauseAt`, it may be a day off: a rare one would be sought for thousands of
+    years.
+    """
     if not schedule.resume_at:
         return _NEVER, iter(())
     last, following = ticks(schedule.resume_at, schedule.zone, at)
-    while last is not None and _is_off(schedule, last):
+    while last is not None and last >= paused and _is_off(schedule, last):
         last, _ = ticks(schedule.resume_at, schedule.zone, last - _SECOND)
     return last or _NEVER, (moment for moment in following if not _is_off(schedule, moment))
 
@@ -185,10 +190,11 @@ def _quiet_before(schedule: AgbPauseSchedule, at: datetime) -> datetime:
     """Go back to where nothing is asked for, some 400 days at most."""
     earliest = at - FAR
     while at > earliest:
-        resumed = _resumed(schedule, at)[0]
-        if not _asks(schedule, at, _paused(schedule, at)[0] > resumed):
+        paused = _paused(schedule, at)[0]
+        resumed = _resumed(schedule, at, paused)[0]
+        if not _asks(schedule, at, paused > resumed):
             return at
-        begins = [window.begin - _SECOND for window in schedule.windows if window.covers(at)]
+        begins = [max(window.begin, earliest) - _SECOND for window in schedule.windows if window.covers(at)]
         at = min(begins, default=resumed)
     return earliest
 

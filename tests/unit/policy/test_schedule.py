@@ -1,6 +1,7 @@
 """What one schedule asks for, and when: each sentence of the contract about the clock."""
 
-from datetime import UTC, datetime, timedelta
+from calendar import isleap
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -149,6 +150,23 @@ def test_a_schedule_made_on_a_day_off_knows_that_its_resumeAt_did_not_come() -> 
     days = [f"2026-12-{day:02}" for day in range(1, 32)]
 
     assert a_schedule(daysOff=days).span(utc("2026-12-31 12:00")).since == utc("2026-11-30 19:00")
+
+
+def test_a_tie_on_a_day_off_is_a_pause() -> None:
+    schedule = a_schedule(pauseAt="0 8 * * *", resumeAt="0 8 * * 1-7", daysOff=["2026-11-25"])
+
+    moments = ("2026-11-25 06:59", "2026-11-25 07:00", "2026-11-26 06:59", "2026-11-26 07:00")
+    assert asks(schedule, *moments) == [False, True, True, False]
+
+
+def test_a_rare_resumeAt_that_is_always_off_is_looked_for_no_further_back_than_the_calendar_goes() -> None:  # noqa: N802
+    """Sundays that are a 29th of February come 66 times before 2027, less often than a schedule may have days off."""
+    leap_days = [date(year, 2, 29) for year in range(4, 2027, 4) if isleap(year)]
+    off = [day.isoformat() for day in leap_days if day.isoweekday() == 7]
+    schedule = a_schedule(pauseAt="0 20 * * *", resumeAt="0 7 29 2 */7", daysOff=off)
+
+    assert schedule.problem == ""
+    assert schedule.span(utc("2026-11-25 12:00")) == (True, None, None)
 
 
 # The change of the clocks
@@ -367,6 +385,13 @@ def test_since_is_known_however_long_ago_the_pause_began() -> None:
     schedule = a_schedule(windows=[{"from": "2026-01-10T00:00", "to": "2027-06-01T00:00"}])
 
     assert schedule.span(utc("2026-12-31 00:00")).since == utc("2026-01-09 23:00")
+
+
+def test_a_window_may_be_as_long_as_the_calendar() -> None:
+    schedule = a_schedule(timeZone="UTC", windows=[{"from": "0001-01-01T00:00", "to": "9999-12-31T23:59"}])
+
+    assert schedule.problem == ""
+    assert schedule.span(utc("2026-12-31 00:00")) == (True, None, None)
 
 
 def test_what_began_more_than_400_days_ago_is_no_longer_told_however_long_the_list_is() -> None:
