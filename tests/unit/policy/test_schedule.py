@@ -103,11 +103,16 @@ def test_one_that_is_not_enabled_is_as_if_it_did_not_exist() -> None:
     assert not schedule.selects({})
 
 
-def test_what_never_fired_is_longest_ago() -> None:
-    """The 29th of February ticks every four years, and from 2097 to 2103 not at all."""
+def test_what_ticks_once_in_four_years_is_heard() -> None:
     schedule = a_schedule(pauseAt="0 0 29 2 *", resumeAt="0 0 1 3 *", timeZone="UTC")
 
     assert asks(schedule, "2027-02-28 12:00", "2028-02-29 12:00", "2028-03-01 12:00") == [False, True, False]
+
+
+def test_the_rarest_tick_is_found_40_years_back() -> None:
+    """Between 2088 and 2128 no 29th of February is a Sunday."""
+    for cron in ("0 7 29 2 */7", "0 7 * 2 SUN#5"):
+        assert ticks(cron, UTC, utc("2128-02-29 06:59"))[0] == utc("2088-02-29 07:00")
 
 
 def test_a_tie_is_awake() -> None:
