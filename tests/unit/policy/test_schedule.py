@@ -158,10 +158,11 @@ def test_a_schedule_made_on_a_day_off_knows_that_its_resumeAt_did_not_come() -> 
 
 
 def test_a_tie_on_a_day_off_is_a_pause() -> None:
-    schedule = a_schedule(pauseAt="0 8 * * *", resumeAt="0 8 * * 1-7", daysOff=["2026-11-25"])
+    tie: dict[str, Any] = {"pauseAt": "0 8 * * *", "resumeAt": "0 8 * * 1-7", "daysOff": ["2026-11-25"]}
 
     moments = ("2026-11-25 06:59", "2026-11-25 07:00", "2026-11-26 06:59", "2026-11-26 07:00")
-    assert asks(schedule, *moments) == [False, True, True, False]
+    assert asks(a_schedule(**tie), *moments) == [False, True, True, False]
+    assert asks(a_schedule(**tie), "2026-11-25 12:00") == [True], "also to one who begins after it"
 
 
 def test_a_rare_resumeAt_that_is_always_off_is_looked_for_no_further_back_than_the_calendar_goes() -> None:  # noqa: N802
