@@ -86,8 +86,18 @@ def test_a_right_schedule_is_taken_and_the_operator_understands_it(schedules: Ap
 
 @pytest.mark.parametrize(
     "spec",
-    [cron("0 8 * * 5-1"), cron("0 8 30 2 *"), {**WHO, **WHEN, "daysOff": ["2026-11-31"]}],
-    ids=["a range that runs backwards", "a day that never comes", "a date that does not exist"],
+    [
+        cron("0 8 * * 5-1"),
+        cron("0 8 30 2 *"),
+        cron("0 8 */31 * MON#5"),
+        {**WHO, **WHEN, "daysOff": ["2026-11-31"]},
+    ],
+    ids=[
+        "a range that runs backwards",
+        "a day that no month has",
+        "a first of a month that is its fifth Monday",
+        "a date that does not exist",
+    ],
 )
 def test_what_the_api_server_cannot_see_the_operator_reports(schedules: Api, spec: Mapping[str, Any]) -> None:
     verdict = schedules.create(agb_schedule(spec), dry_run=True)

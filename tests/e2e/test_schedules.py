@@ -3,15 +3,20 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.stack import eventually
-from e2e.tenant import Tenant
+from chart_rbac import InstalledOperator
+from e2e.stack import Operator, Simulator, eventually, manifest
+from e2e.tenant import SECRET, Tenant
 from kubectl import Kubectl
 
 ALL_DAY = {"windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}]}
+TWENTY = [f"s-{number}" for number in range(20)]
+OURS = ("resourceVersion", "managedFields")
+"""What a write to the status changes in an object's metadata."""
 
 
 def minute(number: int) -> str:
@@ -44,28 +49,54 @@ def session_id(tenant: Tenant) -> str:
     return session_id
 
 
+def everybody(tenant: Tenant) -> dict[str, dict[str, Any]]:
+    """Give all sessions by name, as the API server has them."""
+    found: dict[str, Any] = json.loads(tenant.must("get", "agbsessions", "-o", "json"))
+    return {body["metadata"]["name"]: body for body in found["items"]}
+
+
+def until_all(tenant: Tenant, phase: str, *, within: float = 30.0) -> None:
+    """Wait until all sessions are in a phase, and Ready."""
+
+    def probe() -> bool:
+        statuses = [body["status"] for body in everybody(tenant).values()]
+        ready = [c["status"] for status in statuses for c in status.get("conditions", ()) if c["type"] == "Ready"]
+        return {status.get("phase") for status in statuses} == {phase} and ready == ["True"] * len(TWENTY)
+
+    eventually(probe, within=within, every=0.5)
+
+
+def theirs(body: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What of a session is the users': its spec, and its metadata with generation, labels and annotations."""
+    return body["spec"], {field: value for field, value in body["metadata"].items() if field not in OURS}
+
+
 @pytest.mark.timeout(240)
-def test_an_edge_puts_a_session_to_sleep_and_the_next_one_wakes_it_by_writes_to_status_and_finalizers_alone(
-    tenant: Tenant, kubectl: Kubectl, session_id: str
+def test_an_edge_puts_twenty_sessions_to_sleep_and_the_next_one_wakes_them_by_writes_to_statuses_alone(
+    tenant: Tenant, kubectl: Kubectl
 ) -> None:
-    before = tenant.get("a")
+    items = [manifest(name, tenant.namespace, sessionId=tenant.control.add_session(tenant.key)) for name in TWENTY]
+    for item in items:
+        item["spec"]["credentials"] = {"secretRef": {"name": SECRET}}
+        item["metadata"] |= {"labels": {"team": "ml"}, "annotations": {"example.com/owner": "ml"}}
+    answer = kubectl.apply({"apiVersion": "v1", "kind": "List", "items": items})
+    assert answer.succeeded, answer.err
+    until_all(tenant, "Running")
+    before = everybody(tenant)
     tenant.fresh_start()
     schedule(tenant, kubectl, windows=[{"from": minute(1), "to": minute(2)}])
-    tenant.until("a", lambda status: "nextChange" in status)
+    tenant.until("s-0", lambda status: "nextChange" in status)
 
-    tenant.until_phase("a", "Paused", within=75)
-    tenant.wait("a", "Ready")
-    row = tenant.must("get", "agbs", "a").splitlines()[1].split()
+    until_all(tenant, "Paused", within=80)
+    row = tenant.must("get", "agbs", "s-0").splitlines()[1].split()
     assert row[1:5] == ["Paused", "Paused", "Schedule/nights", "True"]
-    tenant.until_phase("a", "Running", within=75)
-    tenant.wait("a", "Ready")
-    awake = tenant.get("a")
+    until_all(tenant, "Running", within=80)
+    awake = everybody(tenant)
 
-    assert tenant.calls(session_id) == ["pauseSessionAsync", "resumeSessionAsync"]
-    assert awake["status"]["why"] == "Default"
-    assert awake["spec"] == before["spec"]
-    assert awake["metadata"]["labels"] == before["metadata"]["labels"]
-    assert awake["metadata"]["generation"] == before["metadata"]["generation"]
+    for body in awake.values():
+        assert tenant.calls(body["status"]["sessionId"]) == ["pauseSessionAsync", "resumeSessionAsync"]
+        assert body["status"]["why"] == "Default"
+    assert {name: theirs(body) for name, body in awake.items()} == {name: theirs(body) for name, body in before.items()}
     written = set(tenant.writes())
     assert written <= {"patch agbsessions/status", "patch agbpauseschedules/status", "create events"}
     assert "patch agbsessions/status" in written
@@ -93,3 +124,22 @@ def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kub
     assert tenant.calls(session_id) == [
         *("pauseSessionAsync", "resumeSessionAsync", "pauseSessionAsync", "resumeSessionAsync")
     ]
+
+
+def test_rules_of_time_zones_that_are_old_are_told_at_the_start(
+    rights: InstalledOperator, simulator: Simulator, folder: Path
+) -> None:
+    """The process finds the package of rules in a version of long ago."""
+    package = folder / "old" / "tzdata-2020.1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tzdata\nVersion: 2020.1\n")
+    with Operator(
+        "--no-leader-election",
+        "--namespace=default",
+        kubeconfig=rights.kubeconfig,
+        endpoint=simulator.endpoint,
+        log=folder / "old-zones.log",
+        env={"PYTHONPATH": str(package.parent)},
+    ) as operator:
+        operator.ready()
+        assert "the time zone rules are from 2020" in operator.text()

@@ -23,7 +23,6 @@ FAR: Final = timedelta(days=400)
 
 _SECOND: Final = timedelta(seconds=1)
 _NO_SHARE: Final = timedelta(0)
-_BACK: Final = timedelta(hours=26)
 _CRON: Final = (
     "must be five fields of cron: one minute, hours, days of month, months, days of week (0-7 or SUN-SAT), "
     "such as '0 20 * * 1-5'"
@@ -129,7 +128,8 @@ def changes(schedule: AgbPauseSchedule, since: datetime) -> Iterator[tuple[datet
     It asks for nothing inside an exception, for a pause inside a window, and else for a pause if the last `pauseAt` is
     later than the last `resumeAt`. It ends when there are only windows and all of them are over.
     """
-    (paused, pauses), (resumed, resumes) = _paused(schedule, since), _resumed(schedule, since)
+    paused, pauses = _paused(schedule, since)
+    resumed, resumes = _resumed(schedule, since, paused)
     streams = [((moment, _PAUSE) for moment in pauses), ((moment, _RESUME) for moment in resumes)]
     bounds = sorted(bound for stretch in (*schedule.windows, *schedule.exceptions) for bound in stretch)
     streams.append((bound, _BOUND) for bound in bounds if bound > since)
@@ -142,19 +142,19 @@ def changes(schedule: AgbPauseSchedule, since: datetime) -> Iterator[tuple[datet
         yield moment, _asks(schedule, moment, paused > resumed)
 
 
-def ticks(cron: str, zone: tzinfo, at: datetime) -> tuple[datetime | None, Iterator[datetime]]:
-    """Give the last tick of a cron expression at or before an instant, None if it never ticked, and those after it.
+def ticks(cron: str, zone: tzinfo, at: datetime) -> tuple[datetime, Iterator[datetime]]:
+    """Give the last tick of a usable cron expression at or before an instant, and those after it.
 
     A tick that falls into a gap of the clocks comes when the gap ends, and one in an hour that comes twice comes the
-    first time. Going back is not asked of cronsim near `at`: started inside an hour that comes twice it may give
-    yesterday's tick, for which a whole fleet would wake. So: back from 26 hours earlier, then forward to `at`.
+    first time. What cronsim finds on the way back is a tick, but may not be the last one: started inside an hour that
+    comes twice it may give yesterday's, for which a whole fleet would wake. So: back, and from there forward to `at`.
+
+    There always is one: the rarest day, a 29th of February on one day of the week, comes once in 40 years at least, and
+    cronsim looks back 50.
     """
     expression = _by_the_clock(cron)
-    last: datetime | None = None
-    start = (at - _BACK).astimezone(zone)
-    for tick in CronSim(expression, start, reverse=True):
-        start, last = tick, tick.astimezone(UTC)
-        break
+    start = next(CronSim(expression, at.astimezone(zone), reverse=True))
+    last = start.astimezone(UTC)
     following = (tick.astimezone(UTC) for tick in CronSim(expression, start))
     for tick in following:
         if tick > at:
@@ -164,31 +164,33 @@ def ticks(cron: str, zone: tzinfo, at: datetime) -> tuple[datetime | None, Itera
 
 
 def _paused(schedule: AgbPauseSchedule, at: datetime) -> tuple[datetime, Iterator[datetime]]:
-    """Give the last `pauseAt` at or before an instant, and those after it; never fired means longest ago."""
-    if not schedule.pause_at:
-        return _NEVER, iter(())
-    last, following = ticks(schedule.pause_at, schedule.zone, at)
-    return last or _NEVER, following
+    """Give the last `pauseAt` at or before an instant, and those after it; without one, that is longest ago."""
+    return ticks(schedule.pause_at, schedule.zone, at) if schedule.pause_at else (_NEVER, iter(()))
 
 
-def _resumed(schedule: AgbPauseSchedule, at: datetime) -> tuple[datetime, Iterator[datetime]]:
-    """The same of `resumeAt`, which does not come on days off."""
+def _resumed(schedule: AgbPauseSchedule, at: datetime, paused: datetime) -> tuple[datetime, Iterator[datetime]]:
+    """The same of `resumeAt`, which does not come on days off.
+
+    Once it is before `paused`, the last `pauseAt`, it may be a day off: a rare one would be sought for thousands of
+    years.
+    """
     if not schedule.resume_at:
         return _NEVER, iter(())
     last, following = ticks(schedule.resume_at, schedule.zone, at)
-    while last is not None and _is_off(schedule, last):
+    while last >= paused and _is_off(schedule, last):
         last, _ = ticks(schedule.resume_at, schedule.zone, last - _SECOND)
-    return last or _NEVER, (moment for moment in following if not _is_off(schedule, moment))
+    return last, (moment for moment in following if not _is_off(schedule, moment))
 
 
 def _quiet_before(schedule: AgbPauseSchedule, at: datetime) -> datetime:
     """Go back to where nothing is asked for, some 400 days at most."""
     earliest = at - FAR
     while at > earliest:
-        resumed = _resumed(schedule, at)[0]
-        if not _asks(schedule, at, _paused(schedule, at)[0] > resumed):
+        paused = _paused(schedule, at)[0]
+        resumed = _resumed(schedule, at, paused)[0]
+        if not _asks(schedule, at, paused > resumed):
             return at
-        begins = [window.begin - _SECOND for window in schedule.windows if window.covers(at)]
+        begins = [max(window.begin, earliest) - _SECOND for window in schedule.windows if window.covers(at)]
         at = min(begins, default=resumed)
     return earliest
 

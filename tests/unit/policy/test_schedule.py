@@ -1,6 +1,7 @@
 """What one schedule asks for, and when: each sentence of the contract about the clock."""
 
-from datetime import UTC, datetime, timedelta
+from calendar import isleap
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -102,11 +103,16 @@ def test_one_that_is_not_enabled_is_as_if_it_did_not_exist() -> None:
     assert not schedule.selects({})
 
 
-def test_what_never_fired_is_longest_ago() -> None:
-    """The 29th of February ticks every four years, and from 2097 to 2103 not at all."""
+def test_what_ticks_once_in_four_years_is_heard() -> None:
     schedule = a_schedule(pauseAt="0 0 29 2 *", resumeAt="0 0 1 3 *", timeZone="UTC")
 
     assert asks(schedule, "2027-02-28 12:00", "2028-02-29 12:00", "2028-03-01 12:00") == [False, True, False]
+
+
+def test_the_rarest_tick_is_found_40_years_back() -> None:
+    """Between 2088 and 2128 no 29th of February is a Sunday."""
+    for cron in ("0 7 29 2 */7", "0 7 * 2 SUN#5"):
+        assert ticks(cron, UTC, utc("2128-02-29 06:59"))[0] == utc("2088-02-29 07:00")
 
 
 def test_a_tie_is_awake() -> None:
@@ -149,6 +155,24 @@ def test_a_schedule_made_on_a_day_off_knows_that_its_resumeAt_did_not_come() -> 
     days = [f"2026-12-{day:02}" for day in range(1, 32)]
 
     assert a_schedule(daysOff=days).span(utc("2026-12-31 12:00")).since == utc("2026-11-30 19:00")
+
+
+def test_a_tie_on_a_day_off_is_a_pause() -> None:
+    tie: dict[str, Any] = {"pauseAt": "0 8 * * *", "resumeAt": "0 8 * * 1-7", "daysOff": ["2026-11-25"]}
+
+    moments = ("2026-11-25 06:59", "2026-11-25 07:00", "2026-11-26 06:59", "2026-11-26 07:00")
+    assert asks(a_schedule(**tie), *moments) == [False, True, True, False]
+    assert asks(a_schedule(**tie), "2026-11-25 12:00") == [True], "also to one who begins after it"
+
+
+def test_a_rare_resumeAt_that_is_always_off_is_looked_for_no_further_back_than_the_calendar_goes() -> None:  # noqa: N802
+    """Sundays that are a 29th of February come 66 times before 2027, less often than a schedule may have days off."""
+    leap_days = [date(year, 2, 29) for year in range(4, 2027, 4) if isleap(year)]
+    off = [day.isoformat() for day in leap_days if day.isoweekday() == 7]
+    schedule = a_schedule(pauseAt="0 20 * * *", resumeAt="0 7 29 2 */7", daysOff=off)
+
+    assert schedule.problem == ""
+    assert schedule.span(utc("2026-11-25 12:00")) == (True, None, None)
 
 
 # The change of the clocks
@@ -367,6 +391,13 @@ def test_since_is_known_however_long_ago_the_pause_began() -> None:
     schedule = a_schedule(windows=[{"from": "2026-01-10T00:00", "to": "2027-06-01T00:00"}])
 
     assert schedule.span(utc("2026-12-31 00:00")).since == utc("2026-01-09 23:00")
+
+
+def test_a_window_may_be_as_long_as_the_calendar() -> None:
+    schedule = a_schedule(timeZone="UTC", windows=[{"from": "0001-01-01T00:00", "to": "9999-12-31T23:59"}])
+
+    assert schedule.problem == ""
+    assert schedule.span(utc("2026-12-31 00:00")) == (True, None, None)
 
 
 def test_what_began_more_than_400_days_ago_is_no_longer_told_however_long_the_list_is() -> None:
