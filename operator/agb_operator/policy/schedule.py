@@ -23,6 +23,7 @@ FAR: Final = timedelta(days=400)
 
 _SECOND: Final = timedelta(seconds=1)
 _NO_SHARE: Final = timedelta(0)
+_BACK: Final = timedelta(hours=26)
 _CRON: Final = (
     "must be five fields of cron: one minute, hours, days of month, months, days of week (0-7 or SUN-SAT), "
     "such as '0 20 * * 1-5'"
@@ -147,13 +148,14 @@ def ticks(cron: str, zone: tzinfo, at: datetime) -> tuple[datetime, Iterator[dat
 
     A tick that falls into a gap of the clocks comes when the gap ends, and one in an hour that comes twice comes the
     first time. What cronsim finds on the way back is a tick, but may not be the last one: started inside an hour that
-    comes twice it may give yesterday's, for which a whole fleet would wake. So: back, and from there forward to `at`.
+    comes twice it may give yesterday's, for which a whole fleet would wake. So: back from 26 hours earlier, where no
+    change of the clocks is near, and from there forward to `at`.
 
     There always is one: the rarest day, a 29th of February on one day of the week, comes once in 40 years at least, and
     cronsim looks back 50.
     """
     expression = _by_the_clock(cron)
-    start = next(CronSim(expression, at.astimezone(zone), reverse=True))
+    start = next(CronSim(expression, (at - _BACK).astimezone(zone), reverse=True))
     last = start.astimezone(UTC)
     following = (tick.astimezone(UTC) for tick in CronSim(expression, start))
     for tick in following:
