@@ -186,7 +186,7 @@ def left_nothing(objects: Iterable[Mapping[str, Any]], sessions: Mapping[str, Ma
     held = _by_owner(sessions)
     for body in objects:
         status = body.get("status", {})
-        stalled = next((c for c in status.get("conditions", ()) if c["type"] == "Stalled"), {})
+        stalled: Mapping[str, Any] = next((c for c in status.get("conditions", ()) if c["type"] == "Stalled"), {})
         uid = body["metadata"]["uid"]
         if stalled.get("reason") == "DeletionBlocked" and "sessionId" not in status and not held.get(uid):
             yield body["metadata"]["name"]
