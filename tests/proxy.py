@@ -4,6 +4,7 @@ It runs in a thread of its own, on a free loopback port. Modes apply to connecti
 """
 
 import asyncio
+import errno
 import contextlib
 import socket
 import struct
@@ -147,13 +148,26 @@ class Proxy:
                 link.reset()
         if mode == Mode.REFUSE and self._server is not None:
             await self._stop_listening()
-            # Bound and not listening, so that nobody else takes the port meanwhile.
-            self._placeholder = socket.socket()
-            self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._placeholder.bind(("127.0.0.1", self.port))
+            await self._keep_port()
         elif refused and mode != Mode.REFUSE:
             self._leave_port()
             await self._listen()
+
+    async def _keep_port(self) -> None:
+        """Bind the port and do not listen, so that nobody else takes it meanwhile."""
+        self._placeholder = socket.socket()
+        self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    self._placeholder.bind(("127.0.0.1", self.port))
+                except OSError as error:
+                    # A process that is being started has a copy of the listener until it runs its program.
+                    if error.errno != errno.EADDRINUSE:
+                        raise
+                    await asyncio.sleep(0.01)
+                else:
+                    return
 
     def _leave_port(self) -> None:
         if self._placeholder is not None:
