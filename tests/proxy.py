@@ -4,8 +4,8 @@ It runs in a thread of its own, on a free loopback port. Modes apply to connecti
 """
 
 import asyncio
-import errno
 import contextlib
+import errno
 import socket
 import struct
 import threading
