@@ -256,6 +256,32 @@ async def test_one_refusal_of_the_key_that_sent_a_create_is_no_reason_to_create_
         assert not told(world)
 
 
+@MOVES
+async def test_a_create_that_was_refused_with_its_key_has_left_nothing(move: Move) -> None:
+    """A typo in a key is mended: nobody asks that key again, and nothing is said of a session that may be left."""
+    async with World() as world:
+        world.control.add_key(OTHER)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="no-such-key")
+        world.apply(imageId=IMAGE)
+        await world.ready("CredentialsInvalid")
+        move(world)
+        await world.ready("Running", within=61.0)
+
+        assert not told(world)
+        assert len(world.live()) == 1
+
+
+async def test_a_resource_whose_create_was_refused_with_its_key_is_deleted_at_once() -> None:
+    async with World() as world:
+        world.control.add_key(OTHER)
+        world.cluster.put_secret(NAMESPACE, SECRET, apiKey="no-such-key")
+        world.apply(imageId=IMAGE)
+        await world.ready("CredentialsInvalid")
+        moves_the_reference(world)
+        world.cluster.delete(NAMESPACE, "s")
+        await world.until(lambda: not world.exists(), within=61.0)
+
+
 async def test_a_key_from_before_that_is_refused_is_tried_every_few_minutes_at_most() -> None:
     async with World() as world:
         world.control.add_key(OTHER)

@@ -147,7 +147,8 @@ class Gatherer:
         self, session: AgbSession, remembered: Remembered, client: SessionClient
     ) -> tuple[SessionClient, Sequence[Observation]]:
         """List what carries the resource's UID, with the key that sent its createSession if that can look."""
-        sender = None if session.session_id else self.credentials.witness_of(session)
+        may_be_sent = not session.session_id and remembered.create_sent_at is not None
+        sender = self.credentials.witness_of(session) if may_be_sent else None
         if sender in (None, client):
             return client, await self._listed(session, client)
         try:

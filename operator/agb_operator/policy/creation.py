@@ -59,12 +59,13 @@ def creation_step(given: Input) -> Draft:
 
 def _may_be_left(given: Input) -> str:
     """Say that a create may have taken effect in an account that cannot be looked into; "" where it can."""
-    if not needs_lookup(given.session) or sent_with(given.session, given.evidence.looked_up_by):
+    session, never_sent = given.session, given.recalled.since_create is None
+    if not needs_lookup(session) or never_sent or sent_with(session, given.evidence.looked_up_by):
         return ""
     return (
         "A session may have been created with the previous API key. The operator no longer has that key, or AGB "
         "refuses it, so it cannot look into that account. If there is a session with the label "
-        f"{UID_LABEL}={given.session.uid}, end it there."
+        f"{UID_LABEL}={session.uid}, end it there."
     )
 
 
