@@ -145,6 +145,20 @@ async def test_an_empty_look_up_under_a_key_that_does_not_see_the_session_proves
         await world.until(lambda: len(world.live()) == 4, within=150.0)
 
 
+async def test_a_list_whose_rows_have_no_ids_does_not_show_that_there_is_no_session() -> None:
+    async with World() as world:
+        world.control.add_fault(LostAnswer(), endpoint="createSession", count=1)
+        world.control.add_fault(IdValue(session_id=None), endpoint="ListSession")
+        world.apply(imageId=IMAGE)
+        await asyncio.sleep(600)
+        assert world.calls("createSession") == 1
+        assert "without an id" in str(world.condition("Ready")["message"])
+
+        world.control.clear_faults()
+        await world.ready("Running", within=400.0)
+        assert len(world.live()) == 1
+
+
 async def test_rows_without_a_status_stop_no_pause() -> None:
     async with World() as world:
         sessions = await fleet(world, 20)

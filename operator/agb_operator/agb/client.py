@@ -26,11 +26,13 @@ class Listed:
         sessions: what the list says of each; `taken_at` is when this page was asked for.
         next_token: continues with the next page, "" on the last one.
         total: matches over all pages as the service counts them, None when it does not say.
+        nameless: it has rows without a usable id, so what is not among `sessions` may be there all the same.
     """
 
     sessions: Sequence[Observation]
     next_token: str
     total: int | None
+    nameless: bool = False
 
 
 class SessionClient(Protocol):

@@ -89,15 +89,12 @@ class _Client:
                 http_status=reply.status,
                 request_id=reply.request_id,
             )
-        return Listed(
-            sessions=[
-                _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at, listed=True)
-                for row in rows
-                if isinstance(row, dict) and text(row, "sessionId") and text(row, "sessionId").isprintable()
-            ],
-            next_token=next_token or "",
-            total=total,
-        )
+        sessions = [
+            _observation(text(row, "sessionId"), text(row, "sessionStatus"), taken_at=taken_at, listed=True)
+            for row in rows
+            if isinstance(row, dict) and text(row, "sessionId") and text(row, "sessionId").isprintable()
+        ]
+        return Listed(sessions=sessions, next_token=next_token or "", total=total, nameless=len(sessions) < len(rows))
 
     async def create(self, *, image_id: str, labels: Mapping[str, str]) -> Created:
         body = {"labels": json.dumps(dict(labels))} if labels else {}

@@ -170,5 +170,7 @@ class Gatherer:
         walk = PageWalk(client=client, labels=session.owner_labels())
         while not walk.ended:
             page = await walk.next_page()
+            if page.nameless:
+                raise ApiUnavailable("AGB's list has a row without an id, so it does not show what there is")
             found.update((seen.session_id, seen) for seen in page.sessions)
         return list(found.values())
