@@ -244,7 +244,7 @@ class RoughWorld(World):
         assert not self.wrong(), self.wrong()
 
     def _read_messages(self) -> None:
-        """Do as people do who read why a deletion is blocked: nothing is left at AGB, so they let go."""
+        """Do as people do who read the messages: where AGB has nothing left they let go, or confirm the loss."""
         there = {s["sessionId"] for s in self.live()}
         for session in self.resources():
             ready, stalled = session.status.condition("Ready"), session.status.condition("Stalled")
@@ -252,6 +252,8 @@ class RoughWorld(World):
             blocked = stalled is not None and stalled.reason == "DeletionBlocked"
             if session.deleting and suspect and blocked and session.session_id not in there and not session.abandoned:
                 self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
+            elif ready is not None and "confirm-lost" in ready.message and session.session_id not in there:
+                self.cluster.annotate(session.key.namespace, session.key.name, confirm_lost=session.session_id)
                 self.note_policies()
 
     def wrong(self) -> list[str]:
