@@ -6,8 +6,8 @@ and know nothing of a clock that is set.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..model.resource import KIND, ObjectKey
@@ -23,8 +23,6 @@ COUNTED: Final = 10.0
 """Seconds between two counts of the sessions of schedules, while sessions change."""
 _AT_ONCE: Final = 200
 """Sessions that are asked about before others may run."""
-_SET_BACK: Final = timedelta(seconds=2)
-"""By how much the time of day must go back to count as set back; less is the steady work of NTP."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -37,11 +35,13 @@ class EdgeClock:
     schedules: ScheduleStore
     queue: WorkQueue
     """Takes the keys that need a pass."""
+    ahead: Callable[[], float]
+    """Gives the seconds by which the time of day has jumped ahead so far; less than before when it was set back."""
     _changed: set[str | None] = field(init=False, default_factory=set)
     """Namespaces of which all is to be asked anew; None: all of them."""
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    _seen: datetime = field(init=False, default=datetime.min.replace(tzinfo=UTC))
-    """The time of day when it was last compared."""
+    _ahead: float = field(init=False, default=0.0)
+    """What `ahead` has said last."""
 
     def ask_anew(self, namespace: str | None) -> None:
         """Have all sessions of a namespace (None: of all) asked about again: the schedules have changed."""
@@ -78,12 +78,11 @@ class EdgeClock:
 
     def _compare(self) -> None:
         """Have everything asked about anew where the clock was set back: what is due then is another thing."""
-        now = self.intents.clock.wall()
-        if self._seen - now > _SET_BACK:
+        before, self._ahead = self._ahead, self.ahead()
+        if self._ahead < before:
             self.ask_anew(None)
             for schedule in self.schedules:
                 self.queue.add(schedule.key)
-        self._seen = now
 
     async def _all_of(self, namespace: str | None) -> None:
         for count, session in enumerate(self.store):

@@ -139,9 +139,9 @@ def assemble(
         leads: says whether this replica may act at this very moment.
         metrics: where to count.
     """
-    seconds, memory = SessionSeconds(clock=clock), Memory(clock=clock.now, ahead=Jumps(clock).ahead)
+    schedules, jumps = ScheduleStore(namespaces=settings.namespaces), Jumps(clock)
+    seconds, memory = SessionSeconds(clock=clock), Memory(clock=clock.now, ahead=jumps.ahead)
     store = Store(on_change=(seconds.changed, memory.note_usage))
-    schedules = ScheduleStore(namespaces=settings.namespaces)
     intents = Intents(schedules=schedules, clock=clock)
     claims = Claims(store=store)
 
@@ -183,7 +183,7 @@ def assemble(
         cluster_name=settings.cluster_name,
         clock=clock,
     )
-    edges = EdgeClock(intents=intents, store=store, schedules=schedules, queue=queue)
+    edges = EdgeClock(intents=intents, store=store, schedules=schedules, queue=queue, ahead=jumps.ahead)
     schedule_reconciler = ScheduleReconciler(
         schedules=schedules,
         store=store,
