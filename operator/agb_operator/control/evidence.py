@@ -149,21 +149,19 @@ class Gatherer:
         """List what carries the resource's UID, with the key that sent its createSession if that can look."""
         may_be_sent = not session.session_id and remembered.create_sent_at is not None
         sender = self.credentials.witness_of(session) if may_be_sent else None
-        if sender in (None, client):
-            return client, await self._listed(session, client)
-        try:
-            listed = await self._listed(session, sender)
-        except TerminalError as error:
-            now = self.clock.now()
-            since = remembered.sender_refused_since = remembered.sender_refused_since or now
-            if now < since + KEY_GIVEN_UP:
-                raise ApiUnavailable(
-                    f"The API key with which the session was asked for cannot look for it: {error.message}"
-                ) from error
-            logger.debug("%s: the key that sent the create cannot look: %s", session.key, error.message)
-            return client, await self._listed(session, client)
-        remembered.sender_refused_since = None
-        return sender, listed
+        if sender not in (None, client):
+            try:
+                listed = await self._listed(session, sender)
+            except TerminalError as error:
+                remembered.sender.note(self.clock.now())
+                text = f"The API key with which the session was asked for cannot look for it: {error.message}"
+                if remembered.sender.lasts(self.clock.now()) < KEY_GIVEN_UP:
+                    raise ApiUnavailable(text) from error
+                logger.debug("%s: %s", session.key, text)
+            else:
+                remembered.sender.end()
+                return sender, listed
+        return client, await self._listed(session, client)
 
     async def _listed(self, session: AgbSession, client: SessionClient) -> list[Observation]:
         found: dict[str, Observation] = {}

@@ -89,8 +89,8 @@ class Remembered:
     """The key saw another session after the first of the looks that found nothing, and before the last."""
     create_sent_at: float | None = None
     intent_is_ours: bool = False
-    sender_refused_since: float | None = None
-    """Since when AGB has refused the key from before that sent the create, whenever it was asked."""
+    sender: Streak = field(default_factory=Streak)
+    """Refusals of the key from before that sent the create."""
     created: Created | None = None
     """What createSession has answered, until a status names the session."""
     labels_set: bool = False
