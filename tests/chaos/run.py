@@ -186,7 +186,6 @@ class _Run:
         began = time.monotonic()
         while True:
             left = self._unsettled()
-            self._do_as_told()
             took = time.monotonic() - began
             if self._order.provocation is not None:
                 self._judge()  # what has gone wrong does not become right by waiting
@@ -196,6 +195,7 @@ class _Run:
                 for text in left:
                     self._journal.violated(f"{when}: {text}")
                 return took
+            self._do_as_told()
             time.sleep(1.0)
 
     def _do_as_told(self) -> None:

@@ -119,7 +119,7 @@ class LyingWorld(RoughWorld):
         for session in self.resources():
             if session.session_id in there:
                 continue
-            stalled, ready = session.status.condition("Stalled"), session.status.condition("Ready")
+            stalled = session.status.condition("Stalled")
             blocked = session.deleting and stalled is not None and stalled.reason == "DeletionBlocked"
             strayed = any(s["sessionId"] == session.session_id for s in self.live())
             # Without an id they have looked for the label that the message names.
@@ -127,8 +127,8 @@ class LyingWorld(RoughWorld):
             if blocked and (strayed if session.session_id else not left):
                 self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
                 self.note_policies()
-            elif session.session_id and ready is not None and "confirm-lost" in ready.message and not strayed:
-                self.cluster.annotate(session.key.namespace, session.key.name, confirm_lost=session.session_id)
+            else:
+                self.confirm_loss(session)
 
     def count_orphans(self) -> None:
         """Count the sessions that nobody has at the end."""

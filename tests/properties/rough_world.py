@@ -252,9 +252,16 @@ class RoughWorld(World):
             blocked = stalled is not None and stalled.reason == "DeletionBlocked"
             if session.deleting and suspect and blocked and session.session_id not in there and not session.abandoned:
                 self.cluster.annotate(session.key.namespace, session.key.name, abandon="true")
-            elif ready is not None and "confirm-lost" in ready.message and session.session_id not in there:
-                self.cluster.annotate(session.key.namespace, session.key.name, confirm_lost=session.session_id)
                 self.note_policies()
+            else:
+                self.confirm_loss(session)
+
+    def confirm_loss(self, session: AgbSession) -> None:
+        """Say that a session is lost, where the message asks for that and AGB has none."""
+        ready, id_ = session.status.condition("Ready"), session.session_id
+        lost = id_ and all(each["sessionId"] != id_ for each in self.live())
+        if lost and ready is not None and "confirm-lost" in ready.message:
+            self.cluster.annotate(session.key.namespace, session.key.name, confirm_lost=id_)
 
     def wrong(self) -> list[str]:
         """Say what is not as it should be once nothing goes wrong any more."""
