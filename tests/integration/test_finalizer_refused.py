@@ -12,6 +12,7 @@ from integration.world import World
 pytestmark = pytest.mark.looptime
 
 WORDS = "PATCH /apis/...: HTTP 422: finalizers are not allowed here, ask team platform"
+SAID_AT = "2025-12-31T23:00:00Z"
 
 
 class Guarded(FakeCluster):
@@ -51,3 +52,27 @@ async def test_the_resource_says_so_and_goes_on_when_it_is_allowed(kind: type[Cl
         cluster.refusal = None
         await world.ready("Running", within=120.0)
         assert not [each for each in world.status()["conditions"] if each["type"] == "Stalled"]
+
+
+class Overtaken(Guarded):
+    """The same, where another operator says so first."""
+
+    async def set_finalizers(
+        self, namespace: str, name: str, *, resource_version: str, finalizers: list[str]
+    ) -> dict[str, Any]:
+        if not self.tried:
+            ready = {"type": "Ready", "status": "False", "reason": "FinalizerRefused", "message": "refused"}
+            theirs = {"conditions": [ready | {"observedGeneration": 1, "lastTransitionTime": SAID_AT}]}
+            written = await self.patch_status(namespace, name, resource_version=resource_version, patch=theirs)
+            await asyncio.sleep(1.0)  # the watch tells it
+            resource_version = written["metadata"]["resourceVersion"]
+        return await super().set_finalizers(namespace, name, resource_version=resource_version, finalizers=finalizers)
+
+
+async def test_it_is_said_on_top_of_what_another_operator_has_written_meanwhile() -> None:
+    cluster = Overtaken()
+    cluster.refusal = ClusterForbidden(WORDS, http_status=403)
+    async with World(cluster=cluster) as world:
+        world.apply(imageId="agb-code-space-1")
+        await world.until(lambda: len(cluster.status_writes) == 2)
+        assert world.condition("Ready")["lastTransitionTime"] == SAID_AT

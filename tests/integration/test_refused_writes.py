@@ -1,6 +1,7 @@
 """What the Kubernetes API does not take is tried again ever more slowly, and costs AGB nothing meanwhile."""
 
 import asyncio
+import copy
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,29 @@ async def test_a_refused_status_is_tried_again_with_growing_gaps_and_without_a_c
         await world.ready("Paused", within=90.0)
         world.assert_clean()
         assert world.calls("pauseSessionAsync") == 1
+
+
+async def test_a_refused_status_is_not_written_over_one_that_another_operator_has_written_meanwhile() -> None:
+    cluster = Refusing()
+    async with World(cluster=cluster) as world:
+        world.apply(sessionId=world.control.add_session(KEY))
+        await world.ready("Running")
+        cluster.refusal = ClusterUnavailable("it fails", http_status=500)
+        world.patch(paused=True)
+        await world.until(lambda: cluster.tried)
+
+        known = copy.deepcopy(cluster.objects[NAMESPACE, "s"])
+        conditions = [each | {"message": "written by another operator"} for each in known["status"]["conditions"]]
+        version = known["metadata"]["resourceVersion"]
+        theirs = {"conditions": conditions}
+        await FakeCluster.patch_status(cluster, NAMESPACE, "s", resource_version=version, patch=theirs)
+        looks, taken = world.calls("getSession"), list[int]()
+        cluster.listeners.append(lambda _, body: taken.append(world.calls("getSession")))
+        cluster.refusal = None
+        await world.until(lambda: taken)
+        assert taken[0] > looks  # what was decided before is out of date
+        await world.ready("Paused")
+        world.assert_clean()
 
 
 async def test_while_a_status_is_refused_nothing_is_created() -> None:

@@ -49,11 +49,16 @@ class Streak:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unwritten:
-    """A status that the API server did not take, and for what it was decided."""
+    """A status that the API server did not take, and from what it was decided."""
 
     asks: tuple[object, ...]
+    before: SessionStatus
     status: SessionStatus
     events: tuple[Event, ...]
+
+    def holds(self, session: AgbSession) -> bool:
+        """Tell whether a resource is still as it was when this was decided."""
+        return session.asks == self.asks and session.status == self.before
 
 
 @dataclass(kw_only=True, slots=True)

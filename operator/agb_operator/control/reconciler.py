@@ -91,7 +91,7 @@ class Reconciler:
 
     async def _pass(self, session: AgbSession, remembered: Remembered) -> float | None:
         waiting = remembered.unwritten
-        if waiting is not None and waiting.asks == session.asks:
+        if waiting is not None and waiting.holds(session):
             await self._write(session, remembered, waiting.status, waiting.events)
             return 0.0
         judgement = self.claims.judge(session)
@@ -173,9 +173,10 @@ class Reconciler:
         try:
             await self.status_writer.set_finalizer(given.session, present=present)
         except (ClusterForbidden, ClusterRefused) as error:
-            plan = finalizer_refused(given, error)
+            session = self.store.get(given.session.key) or given.session
+            plan = finalizer_refused(replace(given, session=session), error)
             assert plan.status is not None
-            await self._write(self.store.get(given.session.key) or given.session, remembered, plan.status, plan.events)
+            await self._write(session, remembered, plan.status, plan.events)
             raise
 
     async def _act(self, given: Input, remembered: Remembered, plan: Plan, client: SessionClient) -> Plan:
@@ -236,7 +237,7 @@ class Reconciler:
             remembered.unwritten = None
             raise
         except ClusterError:
-            remembered.unwritten = Unwritten(asks=session.asks, status=status, events=events)
+            remembered.unwritten = Unwritten(asks=session.asks, before=session.status, status=status, events=events)
             remembered.status_refused = True
             raise
         remembered.unwritten, remembered.status_refused = None, False
