@@ -1,4 +1,6 @@
-"""Walking the pages of ListSession: the one way from the first page to the last, with the one guard against circles."""
+"""Walking the pages of ListSession: the one way from the first page to the last, with the one guard against lists that
+have no last page.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +9,8 @@ from typing import Final
 from .client import Listed, SessionClient
 
 PAGE: Final = 100
+BARREN: Final = 3
+"""Pages in a row without anything new after which a walk gives up; one or two may well come before more."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -21,7 +25,11 @@ class PageWalk:
     listed: set[str] = field(init=False, default_factory=set)
     """Ids of the sessions so far."""
     ended: bool = field(init=False, default=False)
+    endless: bool = field(init=False, default=False)
+    """It was given up: there may be sessions that it has not come to."""
     _token: str = field(init=False, default="")
+    _asked: set[str] = field(init=False, default_factory=set)
+    _barren: int = field(init=False, default=0)
 
     async def next_page(self) -> Listed:
         """Ask for the next page; raises any `AgbError`."""
@@ -29,7 +37,11 @@ class PageWalk:
         self.walked += 1
         fresh = {seen.session_id for seen in page.sessions} - self.listed
         self.listed |= fresh
+        self._barren = 0 if fresh else self._barren + 1
+        self._asked.add(self._token)
         self._token = page.next_token
-        # A page that brings nothing new ends the walk: a list that repeats itself would never end.
-        self.ended = not page.next_token or not fresh
+        # A token that has been followed already leads in a circle, all of which has been walked then.
+        self.ended = not page.next_token or page.next_token in self._asked
+        self.endless = not self.ended and self._barren == BARREN
+        self.ended = self.ended or self.endless
         return page

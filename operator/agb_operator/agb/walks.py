@@ -137,7 +137,7 @@ class Batcher:
             self._note(page)
             if walk.ended:
                 break
-            roll.pages = max(walk.walked + 1, ceil((page.total or 0) * walk.walked / len(walk.listed)))
+            roll.pages = max(walk.walked + 1, ceil((page.total or 0) * walk.walked / max(1, len(walk.listed))))
             if roll.demand(len(roll.waiting)) <= roll.pages - walk.walked:
                 self._get(client, roll.take_out())
                 return

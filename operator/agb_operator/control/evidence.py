@@ -171,4 +171,6 @@ class Gatherer:
             if page.nameless:
                 raise ApiUnavailable("AGB's list has a row without an id, so it does not show what there is")
             found.update((seen.session_id, seen) for seen in page.sessions)
+        if walk.endless:
+            raise ApiUnavailable("AGB's list of sessions has no last page, so it does not show what there is")
         return list(found.values())
