@@ -24,20 +24,23 @@ def minute(number: int) -> str:
     return (datetime.now(UTC) + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M")
 
 
-def schedule(tenant: Tenant, kubectl: Kubectl, **spec: Any) -> None:
-    body = {
+def nights(tenant: Tenant, **spec: Any) -> dict[str, Any]:
+    return {
         "apiVersion": "agb.cloud/v1alpha1",
         "kind": "AgbPauseSchedule",
         "metadata": {"name": "nights", "namespace": tenant.namespace},
         "spec": {"selector": {"matchLabels": {"team": "ml"}}, "timeZone": "UTC", **spec},
     }
-    answer = kubectl.apply(body)
+
+
+def schedule(tenant: Tenant, kubectl: Kubectl, **spec: Any) -> None:
+    answer = kubectl.apply(nights(tenant, **spec))
     assert answer.succeeded, answer.err
 
 
 def seen(tenant: Tenant) -> Mapping[str, Any]:
     found: dict[str, Any] = json.loads(tenant.must("get", "agbpauseschedule", "nights", "-o", "json"))
-    status: dict[str, Any] = found["status"]
+    status: dict[str, Any] = found.get("status", {})
     return status
 
 
@@ -124,6 +127,21 @@ def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kub
     assert tenant.calls(session_id) == [
         *("pauseSessionAsync", "resumeSessionAsync", "pauseSessionAsync", "resumeSessionAsync")
     ]
+
+
+def test_one_replaced_by_force_and_a_namespace_that_is_emptied_wake_nobody(
+    tenant: Tenant, kubectl: Kubectl, session_id: str
+) -> None:
+    schedule(tenant, kubectl, **ALL_DAY)
+    tenant.until_phase("a", "Paused", within=10)
+    eventually(lambda: seen(tenant).get("settled") == 1, within=30)
+
+    answer = kubectl("replace", "--force", "-f", "-", stdin=json.dumps(nights(tenant, **ALL_DAY)))
+    assert answer.succeeded, answer.err
+    eventually(lambda: seen(tenant).get("settled") == 1, within=30)
+    tenant.must("delete", "agbpauseschedules,agbsessions", "--all")  # in the order in which a namespace's go
+
+    assert tenant.calls(session_id) == ["pauseSessionAsync"]
 
 
 def test_rules_of_time_zones_that_are_old_are_told_at_the_start(
