@@ -1,4 +1,4 @@
-"""A namespace that goes, or whose rights go, while the operator serves several: the others do not notice.
+"""A namespace that goes, or whose rights go, while the operator serves several: the others do not notice, nobody wakes.
 
 That the chart's rights are enough and none too many, and that such a namespace's own deletion ends, is tested with the
 chart.
@@ -161,3 +161,56 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
     staying.patch("s", paused=True)
     staying.wait("s", "Paused")
     remove(kubectl, RELEASE)
+
+
+def test_schedules_that_may_no_longer_be_read_at_a_restart_wake_nobody(
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    kubectl_program: Path,
+    helm_program: Path,
+    new_tenant: Callable[..., Tenant],
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    tenant = new_tenant()
+    installed = chart_rbac.install(
+        control_plane,
+        helm=helm_program,
+        kubectl=kubectl_program,
+        folder=tmp_path,
+        watch_namespaces=(tenant.namespace,),
+        namespace="life-blind",
+        release="life-blind",
+    )
+    operator = start(installed)
+    session_id = tenant.adopt("s")
+    answer = kubectl.apply(
+        {
+            "apiVersion": "agb.cloud/v1alpha1",
+            "kind": "AgbPauseSchedule",
+            "metadata": {"name": "nights", "namespace": tenant.namespace},
+            "spec": {
+                "selector": {"matchLabels": {}},
+                "timeZone": "UTC",
+                "windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}],
+            },
+        }
+    )
+    assert answer.succeeded, answer.err
+    tenant.wait("s", "Paused")
+
+    operator.kill()
+    role = json.loads(tenant.must("get", "role", "agb-operator-life-blind", "--output=json"))
+    role["rules"] = [rule for rule in role["rules"] if "agbpauseschedules" not in rule["resources"]]
+    assert kubectl("replace", "--filename=-", stdin=json.dumps(role)).succeeded
+    operator = start(installed)
+    eventually(lambda: "AgbPauseSchedules cannot be read, so nobody wakes by them" in operator.text())
+    tenant.must("annotate", "agbsession", "s", "agb.cloud/reconcile-requested-at=now")
+    looks = tenant.looks(session_id)
+    eventually(lambda: tenant.looks(session_id) > looks + 2)
+    assert tenant.calls(session_id) == ["pauseSessionAsync"]
+    assert tenant.status("s")["why"] == "Schedule/nights"
+
+    tenant.patch("s", override={"state": "Running", "until": "2999-01-01T00:00:00Z"})
+    tenant.wait("s", "Paused=False")
+    remove(kubectl, "life-blind")

@@ -129,7 +129,7 @@ def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kub
     ]
 
 
-def test_one_replaced_by_force_and_a_namespace_that_is_emptied_wake_nobody(
+def test_one_replaced_by_force_and_a_namespace_that_is_deleted_wake_nobody(
     tenant: Tenant, kubectl: Kubectl, session_id: str
 ) -> None:
     schedule(tenant, kubectl, **ALL_DAY)
@@ -139,7 +139,7 @@ def test_one_replaced_by_force_and_a_namespace_that_is_emptied_wake_nobody(
     answer = kubectl("replace", "--force", "-f", "-", stdin=json.dumps(nights(tenant, **ALL_DAY)))
     assert answer.succeeded, answer.err
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)
-    tenant.must("delete", "agbpauseschedules,agbsessions", "--all")  # in the order in which a namespace's go
+    tenant.must("delete", "namespace", tenant.namespace, "--timeout=60s")
 
     assert tenant.calls(session_id) == ["pauseSessionAsync"]
 
