@@ -13,6 +13,7 @@ from agb_operator.model.states import DesiredState
 
 from .forecast import Member
 from .output import paint
+from .times import offset
 
 DAYS: Final = 7
 _LONGEST_LABEL: Final = 26
@@ -64,6 +65,18 @@ def draw(members: Sequence[Member], *, now: datetime, zone: tzinfo) -> Iterator[
             yield _line(label, margin, ["".join(_sign(cell, signs) for cell in row[at]) for at in shown])
         yield ""
     yield f"{signs.asleep} asleep   {signs.partly} for a part of the hour, or some of them   {signs.awake} awake"
+    yield f"Hours are at {_offsets(days, zone)}; --tz shows another zone."
+
+
+def _offsets(days: Sequence[date], zone: tzinfo) -> str:
+    """Name the offset of the hours, and the day from which it is another one."""
+    said, before = "", ""
+    for day in days:
+        now = offset(_hour(day, 12, zone).astimezone(zone))
+        if now != before:
+            said += f", from {day:%a} {day.day} {day:%b} at {now}" if said else now
+        before = now
+    return said
 
 
 def _line(label: str, margin: int, cells: Sequence[str]) -> str:

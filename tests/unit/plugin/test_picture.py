@@ -12,13 +12,18 @@ from unit.policy.clockwork import utc
 BERLIN = read_zone("Europe/Berlin")
 
 
-def drawn(now: str, *sessions: str, **spec: str) -> dict[str, str]:
-    """Draw the first day for sessions that all hear one schedule; gives what stands beside each label."""
+def picture_of(now: str, *sessions: str, **spec: str) -> list[str]:
+    """Draw the week of sessions that all hear one schedule."""
     begin = utc(now)
     end = picture.midnight(picture.week(begin, BERLIN)[-1], BERLIN)
     known = Schedules(existing=(schedule("hours", spec),))
     forecast = Forecast(now=begin, begin=begin, end=end, schedules={"ml": known})
-    lines = list(picture.draw(forecast.of([session(uid, "hours") for uid in sessions]), now=begin, zone=BERLIN))
+    return list(picture.draw(forecast.of([session(uid, "hours") for uid in sessions]), now=begin, zone=BERLIN))
+
+
+def drawn(now: str, *sessions: str, **spec: str) -> dict[str, str]:
+    """Draw the first day; gives what stands beside each label."""
+    lines = picture_of(now, *sessions, **spec)
     return {line.partition("  ")[0]: line.partition("  ")[2][:24] for line in lines[2:3]}
 
 
@@ -48,3 +53,14 @@ def test_a_group_is_drawn_as_one_and_where_its_members_differ_as_partly() -> Non
     (label,) = found
     assert label == "s-a +2"
     assert found[label].startswith(" " * 12 + "." * 8 + "+")
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        ("2026-11-25 10:30", "Hours are at +01:00; --tz shows another zone."),
+        ("2027-03-25 10:30", "Hours are at +01:00, from Sun 28 Mar at +02:00; --tz shows another zone."),
+    ],
+)
+def test_it_says_which_zone_its_hours_are_of(now: str, says: str) -> None:
+    assert picture_of(now, "a", pauseAt="0 20 * * *", resumeAt="0 7 * * *")[-1] == says
