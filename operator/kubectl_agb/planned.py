@@ -71,6 +71,8 @@ class Words:
             (shown(due, self.zone), *([namespace] if self.many else []), _VERBS[state], f"{number:,}", said)
             for due, namespace, state, said, number in sorted(self._worded(counts))
         ]
+        if not rows:
+            return "Nothing changes in this time."
         return table(["WHEN", *self._header(), "WHAT", "SESSIONS", "WHY"], rows)
 
     def notes(self) -> Iterator[str]:
@@ -168,7 +170,7 @@ class Words:
             f"Note: the clock wakes {_sessions(len(woken))} ({self._first_names(woken)}). AGB's own idle and lifetime "
             "limits run from each wake, as short as 5 minutes idle: one that nobody uses may be released"
             + (f", and {recreated:,} of them would be bought anew (Recreate)" if recreated else "")
-            + ". Where the first user comes later than that, keep the session paused: true and wake it with "
+            + ". Where the first user comes later than that, keep spec.paused true and wake it with "
             "kubectl agb resume NAME --for 2h."
         )
 
