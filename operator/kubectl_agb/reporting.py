@@ -150,8 +150,8 @@ def write_sleepers(found: Sequence[Sleeper], output: str, now: datetime, asleep_
         if rows:
             click.echo(table(["NAMESPACE", "NAME", "SESSION", "SINCE", "ASLEEP", "WHY"], rows))
         said = (
-            f"Asleep for {asleep_for} or longer: {len(found):,}. Each counts against the account's limit on sessions; "
-            "to end one, delete its AgbSession."
+            f"Asleep for {asleep_for} or longer: {len(found):,}. Each counts against the account's limit on sessions. "
+            "To end one, delete its AgbSession; an adopted one needs deletionPolicy: Delete first."
         )
         click.echo(paragraph(said))
         return

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from kubectl_agb.__main__ import main
 from kubectl_agb.errors import WrongUsage
+from kubectl_agb.reporting import write_sleepers
 from kubectl_agb.savings import Rates, Report, Sums, amount, notes, report, sleepers
 from kubectl_agb.savings_options import NO_GROUP, known_month, read_grouping
 from kubectl_agb.verbs.report import SORTS
@@ -227,3 +228,10 @@ def test_a_month_that_cannot_be_known_is_refused_with_those_that_can(text: str, 
 def test_without_a_word_it_is_this_month() -> None:
     assert known_month("", NOW) == "2026-11"
     assert known_month("2025-11", NOW) == "2025-11"
+
+
+def test_the_list_of_sleepers_says_how_an_adopted_one_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    write_sleepers([], "table", NOW, "30d")
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith("To end one, delete its AgbSession; an adopted one needs deletionPolicy: Delete first.")
