@@ -79,7 +79,7 @@ class Finder:
                 client = _version(candidate, "version", "--client", "--output=json")
                 if fits(client=client, server=server):
                     return candidate
-                say(f"not using {candidate}: it is {client or 'unreadable'}, the server {server}")
+                say(f"not using {candidate}: it is {client or 'unreadable'}, and the server is {server}")
         return self._supply.get("kubectl")[0]
 
     def helm(self) -> Path:

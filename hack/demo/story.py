@@ -70,16 +70,14 @@ class Story:
             tell.show(Path(ROOT / MANIFEST).read_text())
             tell.run(f"kubectl apply -f {MANIFEST}")
             tell.timed("kubectl wait --for=condition=Ready agbsession/batch-7 --timeout=60s")
-            tell.say("The verb: pause it. It keeps its state, and costs less while it sleeps.")
+            tell.say("Pause it. It keeps its state, and costs less while it sleeps.")
             tell.run("""kubectl patch agbsession batch-7 --type=merge -p '{"spec":{"paused":true}}'""")
             tell.timed("kubectl wait --for=condition=Paused agbsession/batch-7 --timeout=60s")
             tell.run("kubectl get agbsessions")
-            tell.say("And on again.")
+            tell.say("Resume it.")
             tell.run("""kubectl patch agbsession batch-7 --type=merge -p '{"spec":{"paused":false}}'""")
             tell.timed("kubectl wait --for=condition=Ready agbsession/batch-7 --timeout=60s")
-            tell.say(
-                "A word that lapses by itself: asleep for some seconds, whatever else asks. Nobody has to undo it."
-            )
+            tell.say("Pause it for some seconds, by an override. It ends by itself: nobody has to undo it.")
             until = (datetime.now(UTC) + OVERRIDE).strftime("%Y-%m-%dT%H:%M:%SZ")
             override = f'{{"spec":{{"override":{{"state":"Paused","until":"{until}"}}}}}}'
             tell.run(f"kubectl patch agbsession batch-7 --type=merge -p '{override}'")

@@ -130,7 +130,8 @@ def test_a_kubectl_on_the_path_that_does_not_fit_is_passed_over_and_told(
     kubectl = on_path(environment, "kubectl", script)
 
     assert finder(environment).kubectl() == cache / f"kubernetes-{KUBERNETES}-linux-amd64" / "kubectl"
-    assert f"not using {kubectl}" in capsys.readouterr().err
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if f"not using {kubectl}: it is " in line)
+    assert line.endswith(f", and the server is {KUBERNETES}")
 
 
 def test_the_users_folder_brings_its_own_kubectl(environment: dict[str, str], cache: Path, assets: Path) -> None:
