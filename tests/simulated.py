@@ -7,16 +7,25 @@ to the client the way a real connection would.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import httpx
 
+from agb_operator.model.clock import Clock
 from agb_simulator import Api, Request, SimulatorControl
+
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def loop_time() -> float:
     """The running loop's time in seconds: a clock for an `Api` that lives in one test."""
     return asyncio.get_running_loop().time()
+
+
+def loop_clock(*, jitter: float = 0.5) -> Clock:
+    """Give the operator's clock in one test: the running loop's time, counted from 2026 on."""
+    return Clock(now=loop_time, wall=lambda: EPOCH + timedelta(seconds=loop_time()), jitter=lambda: jitter)
 
 
 class SimulatedTransport(httpx.AsyncBaseTransport):

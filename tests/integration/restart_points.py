@@ -19,8 +19,8 @@ from agb_operator.model.errors import ClusterUnavailable
 from agb_operator.model.event import RecordedEvent
 from agb_operator.model.states import Observation, state_of
 from fakes import FakeCluster
-from integration.world import EPOCH, World
-from simulated import SimulatedTransport, loop_time
+from integration.world import World
+from simulated import EPOCH, SimulatedTransport, loop_time
 
 
 class Moment(StrEnum):

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from agb_operator.model.status import parse_timestamp
-from integration.world import EPOCH, KEY, NAMESPACE, World
+from integration.world import KEY, NAMESPACE, World
 from kubectl_agb.fleet import by_namespace, read_sessions
 from kubectl_agb.forecast import Forecast
 from kubectl_agb.planned import objects
-from simulated import loop_time
+from simulated import EPOCH, loop_time
 
 pytestmark = pytest.mark.looptime
 

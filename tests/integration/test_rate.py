@@ -24,7 +24,7 @@ from agb_operator.model.states import SessionState
 from agb_simulator import Api, Settings, SimulatorControl
 from agb_simulator.effects import HttpError
 from agb_simulator.limits import AtOnceLimit, Capacity, RateLimit
-from simulated import SimulatedTransport, loop_time
+from simulated import SimulatedTransport, loop_clock, loop_time
 
 pytestmark = [pytest.mark.looptime, pytest.mark.fleet]
 
@@ -54,7 +54,7 @@ class Tenant:
     guard: Guard
     answers: list[Answer]
     began: float
-    observer: BatchedObserver = field(default_factory=lambda: BatchedObserver(own_labels=OURS))
+    observer: BatchedObserver = field(default_factory=lambda: BatchedObserver(own_labels=OURS, clock=loop_clock()))
     workers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(256))
 
     async def flips(self, number: int, *, paused: bool = True) -> float:

@@ -12,6 +12,7 @@ from agb_operator.control.metrics import Metrics
 from agb_operator.process import watch as process_watch
 from agb_operator.process.watch import Watch
 from integration.world import NAMESPACE, World
+from simulated import loop_clock
 
 pytestmark = pytest.mark.looptime
 
@@ -71,6 +72,7 @@ async def test_a_watch_that_is_refused_for_long(
             relist=parts.relist,
             store=parts.store,
             metrics=Metrics(),
+            clock=loop_clock(),
             namespaces=case.namespaces,
             on_start=lambda: None,
         )

@@ -14,7 +14,8 @@ import pytest
 
 from agb_operator.model.states import Observation
 from integration.restart_points import GatedWorld, Point
-from integration.world import EPOCH, KEY, NAMESPACE
+from integration.world import KEY, NAMESPACE
+from simulated import EPOCH
 
 pytestmark = pytest.mark.looptime
 

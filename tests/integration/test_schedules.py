@@ -12,8 +12,8 @@ import pytest
 
 from agb_operator.model.status import timestamp
 from agb_simulator.effects import Delay, HttpError
-from integration.world import EPOCH, KEY, NAMESPACE, SchedulesCome, World, wall
-from simulated import loop_time
+from integration.world import KEY, NAMESPACE, SchedulesCome, World, wall
+from simulated import EPOCH, loop_time
 
 pytestmark = pytest.mark.looptime
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from ..model.clock import Clock
 from ..model.states import Observation
-from .bucket import loop_time
 from .client import SessionClient
 from .lanes import Lane, caller_lane
 from .listing import Waiter
@@ -34,6 +34,7 @@ class BatchedObserver:
 
     own_labels: Mapping[str, str]
     """Labels that the sessions created by this operator carry; they narrow the list."""
+    clock: Clock
     window: float = _WINDOW
     """Seconds for which looks are collected."""
     _batchers: WeakKeyDictionary[SessionClient, dict[Lane, Batcher]] = field(
@@ -83,7 +84,7 @@ class BatchedObserver:
             AgbError: most looks failed.
         """
         looks = self._of(client)
-        now = loop_time()
+        now = self.clock.now()
         asked = [
             looks.ask(client, session_id, not_before=now, labelled=labelled, at_rest=True)
             for session_id, labelled in sessions.items()
@@ -102,7 +103,13 @@ class BatchedObserver:
         lane = caller_lane.get()
         if lane not in lanes:
             before = next(iter(lanes.values()), None)
-            lanes[lane] = Batcher(own_labels=self.own_labels, window=self.window, allows=client.allows, like=before)
+            lanes[lane] = Batcher(
+                own_labels=self.own_labels,
+                window=self.window,
+                allows=client.allows,
+                clock=self.clock,
+                like=before,
+            )
         return lanes[lane]
 
 

@@ -24,11 +24,6 @@ PAGES_EVERY: Final = 32
 _TICK: Final = 0.001
 
 
-def loop_time() -> float:
-    """Now, in seconds of the running loop's clock."""
-    return asyncio.get_running_loop().time()
-
-
 _Queue = deque[tuple[int, asyncio.Future[None]]]
 """Those who wait for a call of one kind in one lane, each with the number of its arrival."""
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..model.clock import Clock
 from ..model.states import Observation
-from .bucket import loop_time
 
 LONGEST_GOOD: Final = 5.0
 """Seconds for which an answer of a walk may be used, at most."""
@@ -43,6 +43,7 @@ class Listing:
 
     labels: Mapping[str, str]
     allows: Callable[[], float]
+    clock: Clock
     pages: int = 1
     walking: bool = False
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Listing:
 
     def demand(self, looks: int) -> int:
         """How many looks a walk would serve: these, or all that come in a time as long as its answers are good."""
-        since = loop_time() - self.good_for
+        since = self.clock.now() - self.good_for
         while self.asked_at and self.asked_at[0] < since:
             self.asked_at.popleft()
         return max(looks, len(self.asked_at))
@@ -69,7 +70,7 @@ class Listing:
 
         Many share what a walk has just told. A few would not cost a walk: they look for themselves, and see what is.
         """
-        now = loop_time()
+        now = self.clock.now()
         return max(not_before, now - self.good_for if self.deserves_walk(1) else now)
 
     def cost(self, looks: int) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from math import ceil
 from typing import Any, Final
 
+from ..model.clock import Clock
 from ..model.errors import AgbError, TransientError
 from ..model.states import Observation
-from .bucket import loop_time
 from .client import Listed, SessionClient
 from .listing import LONGEST_GOOD, Listing, Waiter
 from .pages import PageWalk
@@ -28,6 +28,7 @@ class Batcher:
         own_labels: labels that the sessions created by this operator carry.
         window: seconds for which looks are collected before the cheapest way is chosen for them.
         allows: says how many calls a second the account allows.
+        clock: time.
         like: the looks of another lane at the same account, which know how long its lists are.
     """
 
@@ -37,11 +38,13 @@ class Batcher:
         own_labels: Mapping[str, str],
         window: float,
         allows: Callable[[], float],
+        clock: Clock,
         like: "Batcher | None" = None,
     ) -> None:
         self._window = window
-        self._own: Listing = Listing(own_labels, allows, pages=like._own.pages if like else 1)
-        self._all: Listing = Listing({}, allows, pages=like._all.pages if like else 1)
+        self._clock = clock
+        self._own: Listing = Listing(own_labels, allows, clock, pages=like._own.pages if like else 1)
+        self._all: Listing = Listing({}, allows, clock, pages=like._all.pages if like else 1)
         self._seen: dict[str, Observation] = {}
         self._wordless: dict[str, Observation | None] = {}
         """What getSession said of sessions whose rows come without a status, None before it was asked."""
@@ -52,7 +55,7 @@ class Batcher:
     def remembered(self, session_id: str, *, not_before: float, labelled: bool) -> Observation | None:
         """Return what a walk has just told of the session, if that is good enough; counts as demand for walks."""
         roll = self._own if labelled else self._all
-        roll.asked_at.append(loop_time())
+        roll.asked_at.append(self._clock.now())
         return self._good(session_id, roll.good_from(not_before))
 
     def ask(
@@ -130,7 +133,7 @@ class Batcher:
 
     async def _lap(self, client: SessionClient, roll: Listing) -> None:
         """Walk from the first page to the last, or until the rest is cheaper to have one by one."""
-        started = loop_time()
+        started = self._clock.now()
         walk = PageWalk(client=client, labels=roll.labels)
         while True:
             page = await walk.next_page()
@@ -167,14 +170,14 @@ class Batcher:
         said = self._wordless.setdefault(session_id, None)
         for roll in (self._own, self._all):
             for look in list(roll.waiting.get(session_id, ())):
-                if look.at_rest and said is not None and said.taken_at > loop_time() - WORDLESS_FOR:
+                if look.at_rest and said is not None and said.taken_at > self._clock.now() - WORDLESS_FOR:
                     roll.drop(look)
                     _answer(look, said)
 
     def _forget_old(self, listed: set[str]) -> None:
-        since = loop_time() - LONGEST_GOOD
+        since = self._clock.now() - LONGEST_GOOD
         self._seen = {session_id: seen for session_id, seen in self._seen.items() if seen.taken_at >= since}
-        since = loop_time() - WORDLESS_FOR
+        since = self._clock.now() - WORDLESS_FOR
         self._wordless = {
             session_id: said
             for session_id, said in self._wordless.items()

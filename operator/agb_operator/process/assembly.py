@@ -165,7 +165,7 @@ def assemble(
         clock=clock,
         on_key=hide,
     )
-    observer = BatchedObserver(own_labels=own_labels(settings.cluster_name))
+    observer = BatchedObserver(own_labels=own_labels(settings.cluster_name), clock=clock)
     event_recorder = EventRecorder(cluster=cluster, leads=leads, clock=clock)
     status_writer = StatusWriter(
         cluster=cluster, store=store, metrics=metrics, record=event_recorder.record, leads=leads, clock=clock
@@ -205,7 +205,10 @@ def assemble(
 
     deadline = pass_deadline(workers=settings.workers, slowest=min(settings.api_qps or SLOWEST, SLOWEST))
     passes = Progress(
-        "no pass was finished although some wait", limit=hung_after(deadline), busy=lambda: queue.depth > 0
+        "no pass was finished although some wait",
+        limit=hung_after(deadline),
+        clock=clock,
+        busy=lambda: queue.depth > 0,
     )
     workers = Workers(
         queue=queue,

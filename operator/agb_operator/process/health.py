@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from ..model.clock import Clock
 from ..model.errors import StartupError
 
 logger = logging.getLogger(__name__)
@@ -32,28 +33,26 @@ _UNMEASURED: Final = 60.0
 """Seconds without a measurement after which whoever measures has ended."""
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 class Progress:
     """Proof that a part of the operator gets on.
 
     Args:
         what: what has not happened when it fails, as in "no pass was finished".
         limit: seconds without a sign of life after which the part counts as stuck.
+        clock: time.
         busy: says whether there is anything to do; a part at rest is not stuck.
     """
 
-    def __init__(self, what: str, *, limit: float, busy: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, what: str, *, limit: float, clock: Clock, busy: Callable[[], bool] = lambda: True) -> None:
         self._what = what
         self._limit = limit
+        self._clock = clock
         self._busy = busy
-        self._last = _now()
+        self._last = self._clock.now()
 
     def touch(self) -> None:
         """Note that the part got on just now."""
-        self._last = _now()
+        self._last = self._clock.now()
 
     def beat(self) -> None:
         """Let the time run only while there is something to do; to be called every second or so."""
@@ -62,7 +61,7 @@ class Progress:
 
     def problem(self) -> str:
         """Say what is wrong, "" when nothing is."""
-        silence = _now() - self._last
+        silence = self._clock.now() - self._last
         if silence <= self._limit or not self._busy():
             return ""
         return f"{self._what} for {silence:.0f} s, and {self._limit:.0f} s are allowed"
@@ -76,6 +75,7 @@ class LoopLag:
     """Seconds late, ten times in a row, after which the loop counts as overloaded."""
     on_lag: Callable[[float], None]
     """Told of each measurement, in seconds."""
+    clock: Clock
     beats: tuple[Callable[[], None], ...] = ()
     """Called every second."""
     _lags: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=_BEATS))
@@ -84,9 +84,9 @@ class LoopLag:
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            due = _now() + _BEAT
+            due = self.clock.now() + _BEAT
             await asyncio.sleep(_BEAT)
-            self._measured_at = _now()
+            self._measured_at = self.clock.now()
             lag = max(0.0, self._measured_at - due)
             self._lags.append(lag)
             self.on_lag(lag)
@@ -95,7 +95,7 @@ class LoopLag:
 
     def problem(self) -> str:
         """Say what is wrong, "" when nothing is."""
-        silence = 0.0 if self._measured_at is None else _now() - self._measured_at
+        silence = 0.0 if self._measured_at is None else self.clock.now() - self._measured_at
         if silence > _UNMEASURED:
             return f"the event loop was not measured for {silence:.0f} s"
         if len(self._lags) < _BEATS or min(self._lags) <= self.limit:

@@ -100,13 +100,14 @@ async def _serve(settings: Settings, cluster: Cluster, lease_cluster: Cluster, s
         relist=parts.relist,
         store=parts.store,
         metrics=metrics,
+        clock=clock,
         namespaces=settings.namespaces,
         # kopf takes the signals for itself when it starts; the order of the end is ours, so they are taken back.
         on_start=lambda: _stop_on_signals(stop),
     )
     schedules = ScheduleWatch(cluster=cluster, sink=parts.schedules, namespaces=settings.namespaces)
     work: dict[str, Part] = {"watch": watch.run, "schedules": schedules.run}
-    lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, beats=(parts.passes.beat,))
+    lag = LoopLag(limit=LOOP_LAG, on_lag=metrics.loop_lag, clock=clock, beats=(parts.passes.beat,))
     ready = {"event loop": lag.problem, "watch": watch.missing, **({"lease": elector.problem} if elects else {})}
     server = HealthServer(
         host=settings.http_address.host,

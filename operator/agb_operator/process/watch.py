@@ -17,6 +17,7 @@ from ..kube.cluster import Cluster
 from ..kube.kopf_watch import WATCH_SECONDS, run_kopf
 from ..kube.schedule_requests import SESSIONS
 from ..kube.watch_stream import without_echoes
+from ..model.clock import Clock
 from .health import Progress
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Watch:
     relist: Relist
     store: Store
     metrics: Metrics
+    clock: Clock
     namespaces: tuple[str, ...]
     """The ones watched; none is the whole cluster."""
     on_start: Callable[[], None]
@@ -50,7 +52,7 @@ class Watch:
     def __post_init__(self) -> None:
         self._namespace_of = {f"{SESSIONS}/namespaces/{name}/agbsessions": name for name in self.namespaces}
         self._accepted = {
-            path: Progress("no watch request was accepted", limit=3 * WATCH_SECONDS)
+            path: Progress("no watch request was accepted", limit=3 * WATCH_SECONDS, clock=self.clock)
             for path in self._namespace_of or [f"{SESSIONS}/agbsessions"]
         }
 

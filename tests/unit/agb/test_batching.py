@@ -9,12 +9,12 @@ from math import inf
 import pytest
 
 from agb_operator.agb.batching import BatchedObserver
-from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import Accepted, Listed
 from agb_operator.agb.lanes import Lane, caller_lane
 from agb_operator.agb.pages import BARREN
 from agb_operator.model.errors import AgbError, ApiUnavailable, RequestRefused, Throttled
 from agb_operator.model.states import Created, Observation, SessionState, state_of
+from simulated import loop_clock, loop_time
 
 pytestmark = pytest.mark.looptime
 
@@ -111,7 +111,7 @@ def ids(number: int, *, start: int = 0) -> list[str]:
 
 
 def observer() -> BatchedObserver:
-    return BatchedObserver(own_labels=OURS)
+    return BatchedObserver(own_labels=OURS, clock=loop_clock())
 
 
 async def looks(

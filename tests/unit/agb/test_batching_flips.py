@@ -5,21 +5,18 @@ Time is virtual, calls take 20 ms and transitions 3 s.
 """
 
 import asyncio
-from datetime import UTC, datetime
 from math import inf
 
 import pytest
 
 from agb_operator.agb.api_key import ApiKey
 from agb_operator.agb.batching import BatchedObserver
-from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.guard import Guards
 from agb_operator.agb.http import AgbApi
-from agb_operator.model.clock import Clock
 from agb_operator.model.states import SessionState
 from agb_simulator import Api, Settings, SimulatorControl
-from simulated import SimulatedTransport
+from simulated import SimulatedTransport, loop_clock, loop_time
 
 pytestmark = [pytest.mark.looptime, pytest.mark.fleet]
 
@@ -50,11 +47,11 @@ async def pause_at_once(
 ) -> tuple[SimulatorControl, list[float]]:
     transport = SimulatedTransport(Api(clock=loop_time, settings=settings, seed=1))
     api = AgbApi(endpoint="http://simulator", on_call=lambda *_: None, transport=transport)
-    clock = Clock(now=loop_time, wall=lambda: datetime.now(UTC), jitter=lambda: 0.5)
+    clock = loop_clock()
     guards = Guards(most=most, clock=clock, on_throttled=lambda: None)
     guard = guards.new("test")
     client = api.client_of(ApiKey(KEY), within=guard.around, allows=guard.allows)
-    observer = BatchedObserver(own_labels=OURS)
+    observer = BatchedObserver(own_labels=OURS, clock=loop_clock())
     session_ids = transport.control.add_sessions(KEY, count=number, labels=OURS)
     limit = asyncio.Semaphore(workers)
     ended = await asyncio.gather(

@@ -5,20 +5,18 @@ import itertools
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import inf
 
 import pytest
 
 from agb_operator.agb.api_key import ApiKey
-from agb_operator.agb.bucket import loop_time
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.credentials import FRESH, Credentials
 from agb_operator.agb.guard import Guard, Guards
 from agb_operator.agb.replies import Reply, read_reply
 from agb_operator.agb.requests import Request, client_over
-from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ApiUnavailable, ClusterUnavailable
+from simulated import loop_clock, loop_time
 from unit.builders import a_session
 
 pytestmark = pytest.mark.looptime
@@ -52,7 +50,7 @@ def credentials_of(secrets: Secrets, *, jitter: float) -> Credentials:
 
         return client_over(guard.around(send))
 
-    clock = Clock(now=loop_time, wall=lambda: datetime.now(UTC), jitter=lambda: jitter)
+    clock = loop_clock(jitter=jitter)
     return Credentials(
         secrets=secrets,
         open_client=client_of,

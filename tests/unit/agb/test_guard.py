@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agb_operator.agb.bucket import TokenBucket, loop_time
+from agb_operator.agb.bucket import TokenBucket
 from agb_operator.agb.client import SessionClient
 from agb_operator.agb.guard import Guard, Guards
 from agb_operator.agb.lanes import Lane, caller_lane
@@ -27,6 +27,7 @@ from agb_operator.model.errors import (
     Throttled,
 )
 from agb_operator.model.states import Observation
+from simulated import loop_time
 
 pytestmark = pytest.mark.looptime
 

@@ -11,6 +11,7 @@ import pytest
 from agb_operator.model.errors import StartupError
 from agb_operator.process import health
 from agb_operator.process.health import Check, HealthServer, LoopLag, Progress
+from simulated import loop_clock
 
 
 def well() -> str:
@@ -101,7 +102,7 @@ async def test_the_port_is_free_again_afterwards() -> None:
 
 @pytest.mark.looptime
 async def test_progress_fails_when_nothing_happened_for_longer_than_the_limit() -> None:
-    progress = Progress("no pass was finished", limit=60)
+    progress = Progress("no pass was finished", limit=60, clock=loop_clock())
     await asyncio.sleep(60)
     assert progress.problem() == ""
     await asyncio.sleep(1)
@@ -113,8 +114,8 @@ async def test_progress_fails_when_nothing_happened_for_longer_than_the_limit() 
 @pytest.mark.looptime
 async def test_a_part_with_nothing_to_do_is_not_stuck_however_long_it_rests() -> None:
     waiting = False
-    progress = Progress("no pass was finished", limit=60, busy=lambda: waiting)
-    lag = LoopLag(limit=1, on_lag=lambda _: None, beats=(progress.beat,))
+    progress = Progress("no pass was finished", limit=60, clock=loop_clock(), busy=lambda: waiting)
+    lag = LoopLag(limit=1, clock=loop_clock(), on_lag=lambda _: None, beats=(progress.beat,))
     measuring = asyncio.create_task(lag.run())
     await asyncio.sleep(1000)
     waiting = True
@@ -127,7 +128,7 @@ async def test_a_part_with_nothing_to_do_is_not_stuck_however_long_it_rests() ->
 @pytest.mark.looptime
 async def test_an_idle_loop_shows_no_lag() -> None:
     lags: list[float] = []
-    lag = LoopLag(limit=0.5, on_lag=lags.append)
+    lag = LoopLag(limit=0.5, clock=loop_clock(), on_lag=lags.append)
     measuring = asyncio.create_task(lag.run())
     await asyncio.sleep(20.5)
     measuring.cancel()
@@ -141,7 +142,7 @@ async def test_a_loop_that_nobody_measures_any_more_fails() -> None:
     def broken(_: float) -> None:
         raise RuntimeError("a bug")
 
-    lag = LoopLag(limit=0.5, on_lag=broken)
+    lag = LoopLag(limit=0.5, clock=loop_clock(), on_lag=broken)
     measuring = asyncio.create_task(lag.run())
     await asyncio.sleep(10)
     assert lag.problem() == ""
@@ -167,7 +168,7 @@ async def test_a_loop_that_is_late_all_the_time_fails_and_recovers(monkeypatch: 
     slow = SlowLoop(late=3.0)
     sleep = asyncio.sleep
     monkeypatch.setattr("agb_operator.process.health.asyncio.sleep", slow.sleep)
-    lag = LoopLag(limit=2.0, on_lag=lambda _: None)
+    lag = LoopLag(limit=2.0, clock=loop_clock(), on_lag=lambda _: None)
     measuring = asyncio.create_task(lag.run())
     await sleep(4 * 9.5)
     assert lag.problem() == "", "nine bad measurements are not ten"
