@@ -4,6 +4,7 @@ The world begins on a Thursday at 00:00 UTC; the schedule of most tests asks for
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -353,6 +354,15 @@ class TestFailStatic:
             world.operator.schedules_come(SchedulesCome.LISTED)
             await until(BEGIN + 60)
             assert asleep(world)
+
+    async def test_that_there_is_no_such_resource_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        async with World(schedules=SchedulesCome.ABSENT) as world:
+            await sessions(world, "s")
+            for _ in range(3):
+                world.operator.schedules_come(SchedulesCome.ABSENT)
+        told = [record for record in caplog.records if "no AgbPauseSchedule resource" in record.getMessage()]
+        assert [record.levelname for record in told] == ["INFO"]
 
     async def test_a_resource_that_is_removed_wakes_nobody(self) -> None:
         async with World() as world:
