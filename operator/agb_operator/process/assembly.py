@@ -205,10 +205,7 @@ def assemble(
 
     deadline = pass_deadline(workers=settings.workers, slowest=min(settings.api_qps or SLOWEST, SLOWEST))
     passes = Progress(
-        "no pass was finished although some wait",
-        limit=hung_after(deadline),
-        clock=clock,
-        busy=lambda: queue.depth > 0,
+        "no pass was finished although some wait", limit=hung_after(deadline), clock=clock, busy=lambda: queue.depth > 0
     )
     workers = Workers(
         queue=queue,
