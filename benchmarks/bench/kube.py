@@ -176,6 +176,10 @@ class User:
         while True:
             query = f"?limit={_PAGE}" + (f"&continue={token}" if token else "")
             async with self._http.get(self._sessions + query) as answer:
+                if answer.status == 410:  # etcd was compacted between two pages
+                    found, token = {}, ""
+                    continue
+                answer.raise_for_status()
                 page = json.loads(await answer.read())
             for item in page["items"]:
                 seen = _seen(item)

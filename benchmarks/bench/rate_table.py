@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +24,12 @@ from .contenders import controller_runtime, operator
 from .machine import describe
 from .plots import draw
 from .rate import PARTS, SHARES, Limit, Result, Sizes, run_part
+from .report import on_what
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIMITS: Final = (10, 50, 200)
 OURS, THEIRS = "agb-operator", "controller-runtime"
+_MEANING: Final = "[performance](../performance.md#the-rate-that-agb-allows) says what the figures mean."
 Row = tuple[str, str, str, str, bool | None]
 """What, figure, goal, the baseline's figure, and whether the goal is reached; None if it was not measured."""
 
@@ -182,7 +185,9 @@ def measure(parts: Sequence[str], sizes: Sizes, out: Path) -> None:
         file.write_text(json.dumps(results, indent=1) + "\n")
     stages = [stage for part in results["parts"].values() for stage in part]
     text = table(stages, sizes)
-    (out / "rate.md").write_text("# The rate that AGB allows\n\nWritten by `make rate-table`.\n\n" + text)
+    about = f"Written by `make rate-table` on {datetime.now(UTC):%Y-%m-%d}; {_MEANING}\n\n"
+    about += f"{on_what(results['machine'])}\n\n"
+    (out / "rate.md").write_text(f"# The rate that AGB allows\n\n{about}{text}\n![time](rate.svg)\n")
     if (svg := plot(stages, sizes)) is not None:
         (out / "rate.svg").write_text(svg)
     print(text)

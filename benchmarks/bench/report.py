@@ -34,13 +34,19 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def _about(results: Mapping[str, Any]) -> str:
-    machine = results["machine"]
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return (
         "# Results\n\n"
         "Written by `make bench`; [performance.md](../performance.md) says what they mean.\n\n"
         f"Measured on {_day(results)} in {results['minutes']} minutes; "
         "`results.json` holds more, and when each was measured.\n"
+        f"{on_what(results['machine'])}"
+    )
+
+
+def on_what(machine: Mapping[str, Any]) -> str:
+    """Name the machine and the versions that something was measured on."""
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return (
         f"{machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, Linux {machine['kernel']}, load before the run {machine['load_before']:.1f}.\n"
         f"Kubernetes {machine['kubernetes']}, etcd {machine['etcd']}, Python {machine['python']}, {packages}.\n"

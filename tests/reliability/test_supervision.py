@@ -185,6 +185,31 @@ async def test_what_was_deleted_in_a_gap_of_the_watch_is_told_by_its_next_list_a
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_the_first_list_costs_no_second_one_since_nothing_can_be_gone_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster, store = FakeCluster(), Store()
+    asked: list[str | None] = []
+
+    async def list_names(namespace: str | None = None) -> dict[tuple[str, str], str]:
+        asked.append(namespace)
+        return {}
+
+    monkeypatch.setattr(cluster, "list_names", list_names)
+    relist = a_relist(cluster, store)
+    task = asyncio.create_task(relist.run())
+    relist.note_list()
+    await asyncio.sleep(1)
+    assert asked == []
+    store.put(AgbSession.from_body(cluster.apply("ml", "known", {"sessionId": "session-known"})))
+    relist.note_list()
+    await asyncio.sleep(1)
+
+    assert asked == ["ml"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_an_unforeseen_error_in_a_read_ends_the_part_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, store = FakeCluster(), Store()
 

@@ -74,6 +74,8 @@ class Relist:
         """
         # Only what was known before the list began can be missing from it.
         known = {s.key: s.uid for s in self.store if namespace in (None, s.key.namespace)}
+        if not (known or unknown):
+            return
         names = {ObjectKey(*name): uid for name, uid in (await self.cluster.list_names(namespace)).items()}
         for key, uid in known.items():
             session = self.store.get(key)

@@ -29,16 +29,18 @@ def without_echoes(
 
     Args:
         tells_more: asked about each line of each watch.
-        on_list: told of each list that the API server answers: at the start, and when a watch cannot go on where it
-            ended, because its history was compacted or another etcd answers.
+        on_list: told of each list that the API server answers, once for all its pages: at the start, and when a watch
+            cannot go on where it ended, because its history was compacted or another etcd answers.
     """
 
     async def middleware(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         answer = await send(request)
-        if answer.status == 200 and not request.url.query.get("watch"):
-            on_list()
-        elif answer.status == 200:
+        if answer.status != 200:
+            return answer
+        if request.url.query.get("watch"):
             answer.content = cast(aiohttp.StreamReader, FilteredStream(answer.content, tells_more))
+        elif not request.url.query.get("continue"):
+            on_list()
         return answer
 
     return middleware

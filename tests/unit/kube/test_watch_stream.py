@@ -98,10 +98,10 @@ async def test_each_list_that_is_answered_is_told_of_and_nothing_else() -> None:
     try:
         tell = without_echoes(lambda _: True, lambda: lists.append("told"))
         async with aiohttp.ClientSession(middlewares=[tell]) as session:
-            for query in ("?answers=500", "?answers=410", "?watch=true"):
+            for query in ("?answers=500", "?answers=410", "?watch=true", "?limit=500&continue=further"):
                 async with session.get(address + query):
                     assert not lists, query
-            async with session.get(address):
+            async with session.get(address + "?limit=500"):
                 assert lists == ["told"]
     finally:
         await runner.cleanup()
