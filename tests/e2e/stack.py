@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from agb_simulator.control import SimulatorControl
 from kubectl import Kubectl
@@ -190,3 +190,13 @@ def manifest(name: str, namespace: str, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": namespace},
         "spec": spec,
     }
+
+
+ALL_DAY: Final[Mapping[str, Any]] = {"windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}]}
+"""When a schedule asks that always does."""
+
+
+def nights(namespace: str, **spec: Any) -> dict[str, Any]:
+    """An AgbPauseSchedule of UTC for the sessions with team=ml; `spec` says when, or selects others."""
+    usual = {"selector": {"matchLabels": {"team": "ml"}}, "timeZone": "UTC"}
+    return {**manifest("nights", namespace, **{**usual, **spec}), "kind": "AgbPauseSchedule"}

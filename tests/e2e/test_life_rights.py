@@ -15,7 +15,7 @@ import pytest
 import chart_rbac
 from chart_rbac import InstalledOperator
 from control_plane import ControlPlane
-from e2e.stack import Operator, Simulator, eventually
+from e2e.stack import ALL_DAY, Operator, Simulator, eventually, nights
 from e2e.tenant import Tenant
 from kubectl import Kubectl
 
@@ -26,13 +26,33 @@ BINDING = f"agb-operator-{RELEASE}"
 NARROW = Path(__file__).resolve().parents[2] / "examples" / "narrow-finalizer-role.yaml"
 
 Start = Callable[[InstalledOperator], Operator]
+Install = Callable[..., InstalledOperator]
 
 
-def remove(kubectl: Kubectl, release: str) -> None:
-    """Take away what the chart has installed."""
-    assert kubectl("delete", "namespace", release, "--wait=false").succeeded
-    label = f"-lapp.kubernetes.io/instance={release}"
-    assert kubectl("delete", "clusterrole,clusterrolebinding", label).succeeded
+@pytest.fixture
+def install(
+    control_plane: ControlPlane, kubectl: Kubectl, kubectl_program: Path, helm_program: Path, tmp_path: Path
+) -> Iterator[Install]:
+    """Install the chart's rights under a name, for the namespaces of some tenants; they go after the test."""
+    installed: list[str] = []
+
+    def put(release: str, *tenants: Tenant) -> InstalledOperator:
+        installed.append(release)
+        return chart_rbac.install(
+            control_plane,
+            helm=helm_program,
+            kubectl=kubectl_program,
+            folder=tmp_path,
+            watch_namespaces=[tenant.namespace for tenant in tenants],
+            namespace=release,
+            release=release,
+        )
+
+    yield put
+    for release in installed:
+        assert kubectl("delete", "namespace", release, "--wait=false").succeeded
+        label = f"-lapp.kubernetes.io/instance={release}"
+        assert kubectl("delete", "clusterrole,clusterrolebinding", label).succeeded
 
 
 @pytest.fixture
@@ -74,25 +94,15 @@ def narrow(kubectl: Kubectl) -> Iterator[Callable[[InstalledOperator], None]]:
 
 
 def test_the_one_right_everywhere_can_be_narrowed_to_letting_go(
-    control_plane: ControlPlane,
-    kubectl: Kubectl,
     kubectl_program: Path,
-    helm_program: Path,
     new_tenant: Callable[..., Tenant],
+    install: Install,
     narrow: Callable[[InstalledOperator], None],
     tmp_path: Path,
 ) -> None:
     """Outside its namespaces the operator may patch only what is being deleted, and never a spec."""
     served, foreign = new_tenant(), new_tenant()
-    installed = chart_rbac.install(
-        control_plane,
-        helm=helm_program,
-        kubectl=kubectl_program,
-        folder=tmp_path,
-        watch_namespaces=(served.namespace,),
-        namespace="life-narrow",
-        release="life-narrow",
-    )
+    installed = install("life-narrow", served)
     for tenant in (served, foreign):
         tenant.apply("s", imageId="agb-code-space-1")
     as_operator = Kubectl(program=kubectl_program, kubeconfig=installed.kubeconfig, home=tmp_path)
@@ -115,29 +125,17 @@ def test_the_one_right_everywhere_can_be_narrowed_to_letting_go(
     assert "may not change a spec" in patch(foreign, '{"spec":{"paused":true}}')
     assert patch(foreign, let_go) == ""
     foreign.must("wait", "--for=delete", "agbsession/s", "--timeout=10s")
-    remove(kubectl, "life-narrow")
 
 
 def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_deletion(
     control_plane: ControlPlane,
-    kubectl: Kubectl,
-    kubectl_program: Path,
-    helm_program: Path,
     new_tenant: Callable[..., Tenant],
+    install: Install,
     start: Start,
     narrow: Callable[[InstalledOperator], None],
-    tmp_path: Path,
 ) -> None:
     going, staying = new_tenant(), new_tenant()
-    installed = chart_rbac.install(
-        control_plane,
-        helm=helm_program,
-        kubectl=kubectl_program,
-        folder=tmp_path,
-        watch_namespaces=(going.namespace, staying.namespace),
-        namespace=RELEASE,
-        release=RELEASE,
-    )
+    installed = install(RELEASE, going, staying)
     narrow(installed)
     operator = start(installed)
     for tenant in (going, staying):
@@ -160,42 +158,16 @@ def test_a_namespace_whose_rights_go_holds_up_neither_the_others_nor_its_own_del
     start(installed)
     staying.patch("s", paused=True)
     staying.wait("s", "Paused")
-    remove(kubectl, RELEASE)
 
 
 def test_schedules_that_may_no_longer_be_read_at_a_restart_wake_nobody(
-    control_plane: ControlPlane,
-    kubectl: Kubectl,
-    kubectl_program: Path,
-    helm_program: Path,
-    new_tenant: Callable[..., Tenant],
-    start: Start,
-    tmp_path: Path,
+    kubectl: Kubectl, new_tenant: Callable[..., Tenant], install: Install, start: Start
 ) -> None:
     tenant = new_tenant()
-    installed = chart_rbac.install(
-        control_plane,
-        helm=helm_program,
-        kubectl=kubectl_program,
-        folder=tmp_path,
-        watch_namespaces=(tenant.namespace,),
-        namespace="life-blind",
-        release="life-blind",
-    )
+    installed = install("life-blind", tenant)
     operator = start(installed)
     session_id = tenant.adopt("s")
-    answer = kubectl.apply(
-        {
-            "apiVersion": "agb.cloud/v1alpha1",
-            "kind": "AgbPauseSchedule",
-            "metadata": {"name": "nights", "namespace": tenant.namespace},
-            "spec": {
-                "selector": {"matchLabels": {}},
-                "timeZone": "UTC",
-                "windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}],
-            },
-        }
-    )
+    answer = kubectl.apply(nights(tenant.namespace, selector={"matchLabels": {}}, **ALL_DAY))
     assert answer.succeeded, answer.err
     tenant.wait("s", "Paused")
 
@@ -213,4 +185,3 @@ def test_schedules_that_may_no_longer_be_read_at_a_restart_wake_nobody(
 
     tenant.patch("s", override={"state": "Running", "until": "2999-01-01T00:00:00Z"})
     tenant.wait("s", "Paused=False")
-    remove(kubectl, "life-blind")

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from chart_rbac import InstalledOperator
-from e2e.stack import Operator, Simulator, eventually, manifest
+from e2e.stack import ALL_DAY, Operator, Simulator, eventually, manifest, nights
 from e2e.tenant import SECRET, Tenant
 from kubectl import Kubectl
 
-ALL_DAY = {"windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}]}
 TWENTY = [f"s-{number}" for number in range(20)]
 OURS = ("resourceVersion", "managedFields")
 """What a write to the status changes in an object's metadata."""
@@ -24,17 +23,8 @@ def minute(number: int) -> str:
     return (datetime.now(UTC) + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M")
 
 
-def nights(tenant: Tenant, **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "agb.cloud/v1alpha1",
-        "kind": "AgbPauseSchedule",
-        "metadata": {"name": "nights", "namespace": tenant.namespace},
-        "spec": {"selector": {"matchLabels": {"team": "ml"}}, "timeZone": "UTC", **spec},
-    }
-
-
 def schedule(tenant: Tenant, kubectl: Kubectl, **spec: Any) -> None:
-    answer = kubectl.apply(nights(tenant, **spec))
+    answer = kubectl.apply(nights(tenant.namespace, **spec))
     assert answer.succeeded, answer.err
 
 
@@ -136,7 +126,7 @@ def test_one_replaced_by_force_and_a_namespace_that_is_deleted_wake_nobody(
     tenant.until_phase("a", "Paused", within=10)
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)
 
-    answer = kubectl("replace", "--force", "-f", "-", stdin=json.dumps(nights(tenant, **ALL_DAY)))
+    answer = kubectl("replace", "--force", "-f", "-", stdin=json.dumps(nights(tenant.namespace, **ALL_DAY)))
     assert answer.succeeded, answer.err
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)
     tenant.must("delete", "namespace", tenant.namespace, "--timeout=60s")

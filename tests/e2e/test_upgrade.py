@@ -17,7 +17,7 @@ import pytest
 from agb_simulator.control import SimulatorControl
 from conftest import CRDS
 from control_plane import AuditLog, ControlPlane
-from e2e.stack import KEY, Operator, Simulator, eventually, manifest, until_established
+from e2e.stack import ALL_DAY, KEY, Operator, Simulator, eventually, manifest, nights, until_established
 from kubectl import Kubectl
 
 pytestmark = pytest.mark.timeout(300)
@@ -268,17 +268,7 @@ def test_the_way_back_leaves_each_session_as_paused_says(world: World) -> None:
     until = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     with world.operator() as operator:
         operator.ready()
-        schedule = {
-            "apiVersion": "agb.cloud/v1alpha1",
-            "kind": "AgbPauseSchedule",
-            "metadata": {"name": "nights", "namespace": "default"},
-            "spec": {
-                "selector": {"matchLabels": {"team": "ml"}},
-                "timeZone": "UTC",
-                "windows": [{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}],
-            },
-        }
-        fleet.must("apply", "--filename=-", stdin=json.dumps(schedule))
+        fleet.must("apply", "--filename=-", stdin=json.dumps(nights("default", **ALL_DAY)))
         fleet.patch("s-40", override={"state": "Paused", "until": until})
         fleet.patch("s-41", override={"state": "Running", "until": until})
         fleet.until_words({**dict.fromkeys(asleep_by_schedule, "PAUSED"), "s-40": "PAUSED", "s-41": "RUNNING"})
