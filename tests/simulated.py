@@ -23,9 +23,14 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+def wall() -> datetime:
+    """The time of day in one test, moving with the loop."""
+    return EPOCH + timedelta(seconds=loop_time())
+
+
 def loop_clock(*, jitter: float = 0.5) -> Clock:
-    """Give the operator's clock in one test: the running loop's time, counted from 2026 on."""
-    return Clock(now=loop_time, wall=lambda: EPOCH + timedelta(seconds=loop_time()), jitter=lambda: jitter)
+    """Give the operator's clock in one test: the running loop's time, and the time of day that moves with it."""
+    return Clock(now=loop_time, wall=wall, jitter=lambda: jitter)
 
 
 class SimulatedTransport(httpx.AsyncBaseTransport):

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from integration.world import KEY, World, wall
+from integration.world import KEY, World
+from simulated import wall
 
 pytestmark = pytest.mark.looptime
 

@@ -11,7 +11,7 @@ from integration.world import KEY, NAMESPACE, World
 from kubectl_agb.fleet import by_namespace, read_sessions
 from kubectl_agb.forecast import Forecast
 from kubectl_agb.planned import objects
-from simulated import EPOCH, loop_time
+from simulated import EPOCH, loop_time, wall
 
 pytestmark = pytest.mark.looptime
 
@@ -48,7 +48,7 @@ async def test_an_hour_of_edges() -> None:
         ids["late"] = await adopt(world, "late", {"team": "ml"}, override=until)
         ids["asleep"] = await adopt(world, "asleep", {}, paused=True)
         await asyncio.sleep(60)
-        now = EPOCH + timedelta(seconds=loop_time())
+        now = wall()
         bodies = list(world.cluster.objects.values())
         schedules = by_namespace(world.cluster.schedules.values())
 

@@ -13,8 +13,8 @@ import pytest
 
 from agb_operator.model.status import timestamp
 from agb_simulator.effects import Delay, HttpError
-from integration.world import KEY, NAMESPACE, SchedulesCome, World, wall
-from simulated import EPOCH, loop_time
+from integration.world import KEY, NAMESPACE, SchedulesCome, World
+from simulated import EPOCH, loop_time, wall
 
 pytestmark = pytest.mark.looptime
 
@@ -568,7 +568,7 @@ class TestOverrides:
 
 async def test_a_clock_that_jumps_over_an_edge_is_followed() -> None:
     ahead = timedelta()
-    async with World(wall=lambda: EPOCH + timedelta(seconds=loop_time()) + ahead) as world:
+    async with World(wall=lambda: wall() + ahead) as world:
         world.schedule(**NIGHT)
         await sessions(world, "s")
         await until(60)

@@ -10,8 +10,8 @@ import pytest
 
 from agb_operator.model.status import UsageMonth
 from agb_operator.policy.usage import total, until
-from integration.world import KEY, NAMESPACE, World, wall
-from simulated import EPOCH, loop_time
+from integration.world import KEY, NAMESPACE, World
+from simulated import EPOCH, loop_time, wall
 
 pytestmark = pytest.mark.looptime
 

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
@@ -28,17 +28,12 @@ from agb_operator.process.settings import read_settings
 from agb_simulator import Api, SimulatorControl
 from agb_simulator import Settings as SimulatorSettings
 from fakes import FakeCluster
-from simulated import EPOCH, SimulatedTransport, loop_time
+from simulated import SimulatedTransport, loop_time, wall
 
 KEY = "simulator-key-a"
 NAMESPACE = "ml"
 SECRET = "agb-credentials"
 WORKERS = 8
-
-
-def wall() -> datetime:
-    """The time of day, moving with the loop."""
-    return EPOCH + timedelta(seconds=loop_time())
 
 
 class SchedulesCome(StrEnum):

@@ -20,9 +20,9 @@ from agb_operator.model.errors import ClusterForbidden, ClusterUnavailable
 from agb_operator.model.resource import AgbSession
 from agb_simulator import Settings
 from integration.restart_points import Gate, GatedCluster, GatedTransport
-from integration.world import KEY, NAMESPACE, SECRET, World, wall
+from integration.world import KEY, NAMESPACE, SECRET, World
 from properties.judge import Judge
-from simulated import SimulatedTransport, loop_time
+from simulated import SimulatedTransport, loop_time, wall
 
 PATIENCE: Final = 3 * 3600.0
 """Seconds within which all is in order once nothing goes wrong any more: a lost session is replaced 3 times an hour."""

@@ -41,7 +41,7 @@ class PageWalk:
         self._asked.add(self._token)
         self._token = page.next_token
         # A token that has been followed already leads in a circle, all of which has been walked then.
-        self.ended = not page.next_token or page.next_token in self._asked
-        self.endless = not self.ended and self._barren == BARREN
-        self.ended = self.ended or self.endless
+        walked_all = not page.next_token or page.next_token in self._asked
+        self.endless = not walked_all and self._barren == BARREN
+        self.ended = walked_all or self.endless
         return page

@@ -51,7 +51,7 @@ async def pause_at_once(
     guards = Guards(most=most, clock=clock, on_throttled=lambda: None)
     guard = guards.new("test")
     client = api.client_of(ApiKey(KEY), within=guard.around, allows=guard.allows)
-    observer = BatchedObserver(own_labels=OURS, clock=loop_clock())
+    observer = BatchedObserver(own_labels=OURS, clock=clock)
     session_ids = transport.control.add_sessions(KEY, count=number, labels=OURS)
     limit = asyncio.Semaphore(workers)
     ended = await asyncio.gather(

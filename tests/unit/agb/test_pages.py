@@ -30,6 +30,12 @@ def barren(count: int, *, then: tuple[Sequence[str], str]) -> dict[str, tuple[Se
     return {**empty, str(count): then}
 
 
+NOW_AND_THEN: Mapping[str, tuple[Sequence[str], str]] = {
+    str(number or ""): ([str(number)] if number % 2 else NONE, str(number + 1) if number < 20 else "")
+    for number in range(21)
+}
+
+
 @pytest.mark.parametrize(
     ("pages", "listed", "walked", "endless"),
     [
@@ -42,6 +48,7 @@ def barren(count: int, *, then: tuple[Sequence[str], str]) -> dict[str, tuple[Se
         pytest.param(barren(BARREN - 1, then=(A, "")), {"a"}, BARREN, False, id="empty pages before one with rows"),
         pytest.param(barren(BARREN - 1, then=(NONE, "")), set(), BARREN, False, id="empty pages, and the last"),
         pytest.param(barren(BARREN, then=(A, "")), set(), BARREN, True, id="too many empty pages"),
+        pytest.param(NOW_AND_THEN, set(map(str, range(1, 21, 2))), 21, False, id="every other page is empty"),
     ],
 )
 async def test_the_walk(pages: Any, listed: set[str], walked: int, endless: bool) -> None:
@@ -50,15 +57,3 @@ async def test_the_walk(pages: Any, listed: set[str], walked: int, endless: bool
     while not walk.ended:
         await walk.next_page()
     assert (walk.listed, walk.walked, walk.endless) == (listed, walked, endless)
-
-
-async def test_what_is_empty_now_and_then_is_no_list_without_an_end() -> None:
-    pages: Mapping[str, tuple[Sequence[str], str]] = {
-        str(number or ""): ([str(number)] if number % 2 else NONE, str(number + 1) if number < 20 else "")
-        for number in range(21)
-    }
-    client: Any = Lists(pages)
-    walk = PageWalk(client=client, labels={})
-    while not walk.ended:
-        await walk.next_page()
-    assert (len(walk.listed), walk.walked, walk.endless) == (10, 21, False)

@@ -5,21 +5,18 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agb_operator.control.event_recorder import BURST, GIVEN_UP_AFTER, REFILL, ROOM, TRIES, EventRecorder
-from agb_operator.model.clock import Clock
 from agb_operator.model.errors import ClusterError, ClusterForbidden, ClusterUnavailable
 from agb_operator.model.event import Event, RecordedEvent
 from fakes import FakeCluster
-from simulated import loop_time
+from simulated import EPOCH, loop_clock, loop_time
 from unit.builders import a_session
 
 pytestmark = pytest.mark.looptime
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SESSION = a_session()
 PAUSED = Event(reason="Paused", message="Paused has happened.")
 
@@ -35,7 +32,7 @@ class Desk:
         self.event_recorder = EventRecorder(
             cluster=self.cluster,
             leads=lambda: self.leads,
-            clock=Clock(now=loop_time, wall=lambda: EPOCH + timedelta(seconds=loop_time()), jitter=lambda: 0.5),
+            clock=loop_clock(),
         )
 
     def record(self, *reasons: str) -> None:
