@@ -65,8 +65,7 @@ class StatusWriter:
             NotLeading: nothing was written, as this replica may not act.
         """
         before = session.status
-        patch = merge_patch(status_to_dict(before), status_to_dict(status))
-        if not patch:
+        if status == before or not (patch := merge_patch(status_to_dict(before), status_to_dict(status))):
             return None
         self._check_leads()
         body = await self.cluster.patch_status(

@@ -18,7 +18,7 @@ from .tolerance import AS_IN_KUBERNETES, KNOWN, SAID, Fit, FitOnes
 
 def timestamp(moment: datetime) -> str:
     """Write a time as Kubernetes does (metav1.Time: UTC, whole seconds)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: object) -> datetime | None:
@@ -271,7 +271,7 @@ def with_transitions(
             reason=draft.reason,
             message=draft.message,
             observed_generation=generation,
-            last_transition_time=known.get((kind, draft.status), timestamp(now)),
+            last_transition_time=known.get((kind, draft.status)) or timestamp(now),
         )
         for kind, draft in drafts.items()
     )

@@ -39,6 +39,8 @@ _QUIET: Final = ("asyncio", "aiohttp", "kubernetes")
 
 def configure_logs(log_format: str, level: str, *, stream: TextIO | None = None) -> None:
     """Write all records of `level` and above as `text` or `json`, to stderr unless told otherwise."""
+    # No format of ours shows them, and each record would look them up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
