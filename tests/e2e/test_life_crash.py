@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from agb_simulator.effects import Delay
 from chart_rbac import InstalledOperator
-from e2e.stack import Operator, Simulator, eventually
+from e2e.stack import ALL_DAY, Operator, Simulator, eventually, nights
 from e2e.tenant import Tenant
+from kubectl import Kubectl
 
 IMAGE = "agb-code-space-1"
 Start = Callable[[], Operator]
@@ -86,3 +88,35 @@ def test_what_is_deleted_while_no_operator_runs_is_released_by_the_next_one(
         "released": False,
         "retained": True,
     }
+
+
+@pytest.mark.parametrize("moment", ["before it", "while AGB's answer is on its way", "once AGB has answered"])
+def test_a_kill_about_a_moment_of_the_clock_leaves_one_call(
+    new_tenant: Callable[..., Tenant], start: Start, kubectl: Kubectl, moment: str
+) -> None:
+    tenant = new_tenant()
+    first = start()
+    session_id = tenant.adopt("a")
+    tenant.must("label", "agbsession", "a", "team=ml")
+    answer = kubectl.apply(nights(tenant.namespace, **ALL_DAY))
+    assert answer.succeeded, answer.err
+    tenant.until_phase("a", "Paused")
+    until = datetime.now(UTC) + timedelta(seconds=8)
+    tenant.patch("a", override={"state": "Running", "until": until.strftime("%Y-%m-%dT%H:%M:%SZ")})
+    tenant.until_phase("a", "Running")
+    tenant.fresh_start()
+
+    if moment == "before it":
+        first.kill()
+        assert tenant.calls() == []
+        eventually(lambda: datetime.now(UTC) > until)
+    else:
+        if moment == "while AGB's answer is on its way":
+            tenant.control.add_fault(Delay(seconds=5.0), endpoint="pauseSessionAsync", count=1)
+        eventually(lambda: tenant.calls() != [], every=0.01)
+        first.kill()
+        assert tenant.status("a")["phase"] != "Paused"
+    start()
+
+    status = tenant.until_phase("a", "Paused", within=40)
+    assert (status["why"], tenant.calls(session_id)) == ("Schedule/nights", ["pauseSessionAsync"])
