@@ -10,7 +10,7 @@ from typing import Any
 
 from agb_simulator import Entry, SimulatorControl
 from control_plane import AuditLog
-from e2e.stack import KEY, eventually, manifest
+from e2e.stack import KEY, eventually, manifest, nights
 from kubectl import Answer, Kubectl
 
 SECRET = "agb-credentials"
@@ -54,6 +54,11 @@ class Tenant:
         usual = {"credentials": {"secretRef": {"name": SECRET}}, "pollInterval": "1s"}
         wanted = {field: value for field, value in {**usual, **spec}.items() if value is not None}
         answer = self._kubectl.apply(manifest(name, self.namespace, **wanted))
+        assert answer.succeeded, answer.err
+
+    def schedule(self, **spec: Any) -> None:
+        """Apply an AgbPauseSchedule; `spec` says when, see `nights`."""
+        answer = self._kubectl.apply(nights(self.namespace, **spec))
         assert answer.succeeded, answer.err
 
     def adopt(self, name: str, *, status: str | None = None, **spec: Any) -> str:

@@ -9,9 +9,8 @@ import pytest
 
 from agb_simulator.effects import Delay
 from chart_rbac import InstalledOperator
-from e2e.stack import ALL_DAY, Operator, Simulator, eventually, nights
+from e2e.stack import ALL_DAY, Operator, Simulator, eventually
 from e2e.tenant import Tenant
-from kubectl import Kubectl
 
 IMAGE = "agb-code-space-1"
 Start = Callable[[], Operator]
@@ -92,14 +91,13 @@ def test_what_is_deleted_while_no_operator_runs_is_released_by_the_next_one(
 
 @pytest.mark.parametrize("moment", ["before it", "while AGB's answer is on its way", "once AGB has answered"])
 def test_a_kill_about_a_moment_of_the_clock_leaves_one_call(
-    new_tenant: Callable[..., Tenant], start: Start, kubectl: Kubectl, moment: str
+    new_tenant: Callable[..., Tenant], start: Start, moment: str
 ) -> None:
     tenant = new_tenant()
     first = start()
     session_id = tenant.adopt("a")
     tenant.must("label", "agbsession", "a", "team=ml")
-    answer = kubectl.apply(nights(tenant.namespace, **ALL_DAY))
-    assert answer.succeeded, answer.err
+    tenant.schedule(**ALL_DAY)
     tenant.until_phase("a", "Paused")
     until = datetime.now(UTC) + timedelta(seconds=8)
     tenant.patch("a", override={"state": "Running", "until": until.strftime("%Y-%m-%dT%H:%M:%SZ")})

@@ -15,7 +15,7 @@ import pytest
 import chart_rbac
 from chart_rbac import InstalledOperator
 from control_plane import ControlPlane
-from e2e.stack import ALL_DAY, Operator, Simulator, eventually, nights
+from e2e.stack import ALL_DAY, Operator, Simulator, eventually
 from e2e.tenant import Tenant
 from kubectl import Kubectl
 
@@ -167,8 +167,7 @@ def test_schedules_that_may_no_longer_be_read_at_a_restart_wake_nobody(
     installed = install("life-blind", tenant)
     operator = start(installed)
     session_id = tenant.adopt("s")
-    answer = kubectl.apply(nights(tenant.namespace, selector={"matchLabels": {}}, **ALL_DAY))
-    assert answer.succeeded, answer.err
+    tenant.schedule(selector={"matchLabels": {}}, **ALL_DAY)
     tenant.wait("s", "Paused")
 
     operator.kill()

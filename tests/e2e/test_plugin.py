@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from control_plane import ControlPlane
-from e2e.stack import Simulator
+from e2e.stack import ALL_DAY, Simulator
 from e2e.tenant import Tenant
-from e2e.test_schedules import minute, schedule
-from kubectl import Kubectl
+from e2e.test_schedules import minute
 
 Agb = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,13 +33,13 @@ def agb(control_plane: ControlPlane, kubectl_program: Path, tenant: Tenant, tmp_
 
 
 @pytest.mark.timeout(240)
-def test_an_edge_comes_when_the_plan_says_so(tenant: Tenant, kubectl: Kubectl, agb: Agb, simulator: Simulator) -> None:
+def test_an_edge_comes_when_the_plan_says_so(tenant: Tenant, agb: Agb, simulator: Simulator) -> None:
     names = {tenant.adopt(name): name for name in ("a", "b")}
     for name in names.values():
         tenant.must("label", "agbsession", name, "team=ml")
         tenant.wait(name, "Ready")
     edge = datetime.now(UTC) + timedelta(seconds=80)  # its minute begins in 20 s at least, so the plan comes before it
-    schedule(tenant, kubectl, windows=[{"from": f"{edge:%Y-%m-%dT%H:%M}", "to": minute(30)}], spread="3s")
+    tenant.schedule(windows=[{"from": f"{edge:%Y-%m-%dT%H:%M}", "to": minute(30)}], spread="3s")
     planned: list[Mapping[str, Any]] = json.loads(agb("plan", "-o", "json").stdout)
     due = {each["name"]: datetime.fromisoformat(each["at"]) for each in planned if each["state"] == "Paused"}
     assert set(due) == {"a", "b"}
@@ -59,11 +58,11 @@ def test_an_edge_comes_when_the_plan_says_so(tenant: Tenant, kubectl: Kubectl, a
         assert -1 < asked[name] - at.timestamp() < 60, (name, asked, due)
 
 
-def test_words_become_so_and_it_says_when(tenant: Tenant, kubectl: Kubectl, agb: Agb) -> None:
+def test_words_become_so_and_it_says_when(tenant: Tenant, agb: Agb) -> None:
     tenant.adopt("a")
     tenant.must("label", "agbsession", "a", "team=ml")
     tenant.wait("a", "Ready")
-    schedule(tenant, kubectl, windows=[{"from": "2020-01-01T00:00", "to": "2999-01-01T00:00"}])
+    tenant.schedule(**ALL_DAY)
     tenant.until_phase("a", "Paused")
 
     refused = agb("resume", "a", "--wait")

@@ -23,11 +23,6 @@ def minute(number: int) -> str:
     return (datetime.now(UTC) + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M")
 
 
-def schedule(tenant: Tenant, kubectl: Kubectl, **spec: Any) -> None:
-    answer = kubectl.apply(nights(tenant.namespace, **spec))
-    assert answer.succeeded, answer.err
-
-
 def seen(tenant: Tenant) -> Mapping[str, Any]:
     found: dict[str, Any] = json.loads(tenant.must("get", "agbpauseschedule", "nights", "-o", "json"))
     status: dict[str, Any] = found.get("status", {})
@@ -77,7 +72,7 @@ def test_an_edge_puts_twenty_sessions_to_sleep_and_the_next_one_wakes_them_by_wr
     until_all(tenant, "Running")
     before = everybody(tenant)
     tenant.fresh_start()
-    schedule(tenant, kubectl, windows=[{"from": minute(1), "to": minute(2)}])
+    tenant.schedule(windows=[{"from": minute(1), "to": minute(2)}])
     tenant.until("s-0", lambda status: "nextChange" in status)
 
     until_all(tenant, "Paused", within=80)
@@ -96,8 +91,8 @@ def test_an_edge_puts_twenty_sessions_to_sleep_and_the_next_one_wakes_them_by_wr
     eventually(lambda: "PauseEnded" in tenant.must("get", "events"))
 
 
-def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kubectl: Kubectl, session_id: str) -> None:
-    schedule(tenant, kubectl, **ALL_DAY)
+def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, session_id: str) -> None:
+    tenant.schedule(**ALL_DAY)
     tenant.until_phase("a", "Paused", within=10)
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)
     assert seen(tenant)["asks"] == "Paused"
@@ -107,12 +102,12 @@ def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kub
     tenant.until_phase("a", "Running", within=6)
     tenant.until_phase("a", "Paused", within=20)
 
-    schedule(tenant, kubectl, pauseAt="0 8 * * 5-1", resumeAt="0 7 * * *")
+    tenant.schedule(pauseAt="0 8 * * 5-1", resumeAt="0 7 * * *")
     eventually(lambda: seen(tenant)["conditions"][0]["reason"] == "InvalidSchedule")
     assert "5-1" in seen(tenant)["conditions"][0]["message"]
     assert tenant.status("a")["phase"] == "Paused"
 
-    schedule(tenant, kubectl, **ALL_DAY, enabled=False)
+    tenant.schedule(**ALL_DAY, enabled=False)
     tenant.until_phase("a", "Running", within=10)
     assert tenant.calls(session_id) == [
         *("pauseSessionAsync", "resumeSessionAsync", "pauseSessionAsync", "resumeSessionAsync")
@@ -122,7 +117,7 @@ def test_an_edit_an_override_and_a_typo_are_followed_at_once(tenant: Tenant, kub
 def test_one_replaced_by_force_and_a_namespace_that_is_deleted_wake_nobody(
     tenant: Tenant, kubectl: Kubectl, session_id: str
 ) -> None:
-    schedule(tenant, kubectl, **ALL_DAY)
+    tenant.schedule(**ALL_DAY)
     tenant.until_phase("a", "Paused", within=10)
     eventually(lambda: seen(tenant).get("settled") == 1, within=30)
 
