@@ -18,6 +18,7 @@ import aiohttp
 from ..model.errors import ClusterError, ClusterForbidden, StartupError
 from ..model.event import RecordedEvent
 from ..model.proxy import Proxy
+from ..model.status import timestamp
 from .config import Load
 from .connection import Connection
 from .messages import Request, pages
@@ -148,7 +149,7 @@ class Cluster(ScheduleRequests):
             Conflict: there is an Event with this id.
         """
         event, (namespace, name, kind) = recorded.event, recorded.key
-        seconds = recorded.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        seconds = timestamp(recorded.at)
         body = {
             "metadata": {"namespace": namespace, "name": f"{name[:230]}.{recorded.event_id}"},
             "involvedObject": {
